@@ -1,0 +1,1 @@
+"""The same answers, sooner: presets, devices and the backends that run them."""

@@ -1,0 +1,1 @@
+"""The nouns: volumes, windows, prompts and the model frame, in numpy alone."""

@@ -1,0 +1,115 @@
+"""The image that is segmented, with its place in the world."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam_lite.core.errors import UnsupportedImageError
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar volume, or one colour image as a volume of a single slice.
+
+    Parameters
+    ----------
+    data : ndarray
+        (Z, Y, X) numbers (HU for CT, counts for MR, 0..255 for 8-bit), or (1, Y, X, 3) uint8 for
+        one colour image.
+    spacing : tuple of float
+        Voxel size in mm in the order (z, y, x).
+    affine : ndarray, optional
+        (4, 4) float64 from array index (z, y, x, 1) to RAS world millimetres, also in the order
+        (z, y, x, 1). Default: spacing on the diagonal.
+    name : str
+        For messages and file names.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the shape, the type or the spacing is not one of these.
+    """
+
+    data: NDArray[Any]
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    affine: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    name: str = "image"
+
+    def __post_init__(self) -> None:
+        check_image(self.data, self.name)
+        spacing = tuple(float(s) for s in self.spacing)
+        if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
+            raise UnsupportedImageError(
+                f"{self.name}: the voxel spacing must be three positive numbers, not {self.spacing}."
+            )
+        object.__setattr__(self, "spacing", spacing)
+        if self.affine is None:
+            object.__setattr__(self, "affine", np.diag([*spacing, 1.0]))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X), without colour."""
+        z, y, x = self.data.shape[:3]
+        return z, y, x
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether this is one colour image."""
+        return self.data.ndim == 4
+
+    def plane_shape(self, axis: int) -> tuple[int, int]:
+        """(H, W) of the slices across `axis`."""
+        h, w = (n for a, n in enumerate(self.shape) if a != axis)
+        return h, w
+
+    def slices(self, axis: int, indices: list[int]) -> NDArray[Any]:
+        """The slices `indices` across `axis` as (B, H, W) or (B, H, W, 3), values as stored.
+
+        Raises
+        ------
+        UnsupportedImageError
+            If a slice holds NaN or infinite voxels, or the axis does not exist.
+        """
+        if axis not in (0, 1, 2) or (self.is_colour and axis != 0):
+            raise UnsupportedImageError(f"{self.name}: there are no slices across axis {axis}.")
+        planes = np.moveaxis(self.data, axis, 0)
+        block = np.stack([np.asarray(planes[i]) for i in indices])
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            raise UnsupportedImageError(
+                f"{self.name}: the image holds NaN or infinite voxels; replace them, for example "
+                "with the value of air, and try again."
+            )
+        return block
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of shape, type and voxels: equal for equal content, whatever the name."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((self.data.shape, self.data.dtype.str)).encode())
+        for plane in self.data:
+            digest.update(np.ascontiguousarray(plane))
+        return digest.hexdigest()
+
+
+def check_image(data: Any, name: str = "image") -> None:
+    """Raise UnsupportedImageError unless `data` can be a `Volume` (shape and type; not values)."""
+    shape, dtype = tuple(data.shape), np.dtype(data.dtype)
+    if dtype.kind not in "iufb":
+        raise UnsupportedImageError(
+            f"{name}: the voxels are of type {dtype}; integers or real numbers are needed."
+        )
+    if len(shape) == 4 and shape[0] == 1 and shape[3] == 3 and dtype == np.uint8:
+        return
+    if len(shape) != 3:
+        raise UnsupportedImageError(
+            f"{name}: an image of {len(shape)} dimensions {shape} cannot be segmented; "
+            "choose one 3D volume (one time point, one channel)."
+        )
+    if 0 in shape:
+        raise UnsupportedImageError(f"{name}: the image is empty (shape {shape}).")

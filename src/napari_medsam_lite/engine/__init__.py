@@ -1,0 +1,1 @@
+"""From a volume and boxes to labels: numpy in, numpy out."""

@@ -1,0 +1,1 @@
+"""The napari dock widget: the only place that knows Qt."""

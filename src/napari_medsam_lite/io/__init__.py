@@ -1,0 +1,1 @@
+"""Files in and out: arrays and records, no napari import."""

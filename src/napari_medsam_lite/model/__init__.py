@@ -1,0 +1,1 @@
+"""LiteMedSAM as published, and its checkpoint."""
