@@ -1,0 +1,74 @@
+"""The prompt encoder of Segment Anything (Kirillov et al., ICCV 2023), for boxes.
+
+The parameters for points and masks belong to the checkpoint, so they are here; LiteMedSAM is
+prompted with boxes alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_medsam_lite.model.layers import LayerNorm2d
+
+
+class RandomFourierEncoding(nn.Module):
+    """Positions in [0, 1]^2 to sines and cosines of random frequencies (Tancik et al., 2020)."""
+
+    def __init__(self, frequencies: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, frequencies))
+
+    def forward(self, xy: Tensor) -> Tensor:
+        """(..., 2) positions as x, y to (..., 2 * frequencies)."""
+        assert isinstance(self.positional_encoding_gaussian_matrix, Tensor)
+        phase = 2 * math.pi * ((2 * xy - 1) @ self.positional_encoding_gaussian_matrix)
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+
+class PromptEncoder(nn.Module):
+    """Boxes in the model frame to prompt tokens."""
+
+    def __init__(self, channels: int, frame: int, grid: int, mask_channels: int) -> None:
+        super().__init__()
+        self.frame, self.grid = frame, grid
+        self.pe_layer = RandomFourierEncoding(channels // 2)
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, channels)
+        self.no_mask_embed = nn.Embedding(1, channels)
+        quarter = mask_channels // 4
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, quarter, 2, 2),
+            LayerNorm2d(quarter),
+            nn.GELU(),
+            nn.Conv2d(quarter, mask_channels, 2, 2),
+            LayerNorm2d(mask_channels),
+            nn.GELU(),
+            nn.Conv2d(mask_channels, channels, 1),
+        )
+        self.register_buffer("dense_pe", self._grid_encoding(), persistent=False)
+        self.register_load_state_dict_post_hook(_refresh_dense_pe)
+
+    def forward(self, boxes: Tensor) -> Tensor:
+        """(N, 4) boxes XYXY in frame pixels to (N, 2, C) tokens, one a corner."""
+        corners = (boxes.view(-1, 2, 2) + 0.5) / self.frame
+        labels = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
+        tokens: Tensor = self.pe_layer(corners) + labels
+        return tokens
+
+    def _grid_encoding(self) -> Tensor:
+        """(C, grid, grid): the encoding of each embedding pixel's centre."""
+        weight = self.pe_layer.positional_encoding_gaussian_matrix
+        assert isinstance(weight, Tensor)
+        centres = (torch.arange(self.grid, device=weight.device, dtype=weight.dtype) + 0.5) / self.grid
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        encoding: Tensor = self.pe_layer(torch.stack([x, y], dim=-1))
+        return encoding.permute(2, 0, 1)
+
+
+def _refresh_dense_pe(module: Any, _: Any) -> None:
+    with torch.no_grad():
+        module.dense_pe = module._grid_encoding()
