@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.attention import sdpa, use_attention
+from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.device import device_label, resolve_device
 from napari_medsam_lite.acceleration.presets import AUTO, Preset, find_preset
-from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
+from napari_medsam_lite.core.errors import BackendUnavailableError, DeviceMemoryError, MedSAMLiteError
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.layers import manual_attention
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
@@ -55,6 +56,11 @@ def load_backend(preset: str, device: str, checkpoint: Checkpoint) -> Backend:
         Each with the reason in one sentence.
     """
     row = find_preset("sdpa" if preset == AUTO else preset)
+    reason = unavailable(row.name, device)
+    if reason is None and row.name not in ("eager", "sdpa"):
+        reason = f"The preset {row.name} is not built yet."
+    if reason is not None:
+        raise BackendUnavailableError(reason)
     return TorchBackend(row, resolve_device(device), checkpoint)
 
 
