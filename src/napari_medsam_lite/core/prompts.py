@@ -35,7 +35,9 @@ class Box2D:
             max(self.y0, 0), max(self.x0, 0), min(self.y1, height - 1), min(self.x1, width - 1)
         )
         if clipped.y1 <= clipped.y0 or clipped.x1 <= clipped.x0:
-            raise PromptError(f"{self} touches the slice of {height} x {width} voxels at its edge only.")
+            raise PromptError(
+                f"{self} touches the slice of {height} x {width} voxels at its edge only."
+            )
         return clipped
 
     def __str__(self) -> str:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a volume was read from, and what a writer needs to give labels its exact geometry.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : object, optional
+        The file format's own header, as its reader made it; only its writer looks inside.
+    """
+
+    path: Path
+    header: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +46,8 @@ class Volume:
         (z, y, x, 1). Default: spacing on the diagonal.
     name : str
         For messages and file names.
+    source : Source, optional
+        Set by readers. A volume without one has no known place in the body, whatever its affine.
 
     Raises
     ------
@@ -38,18 +57,21 @@ class Volume:
 
     data: NDArray[Any]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    affine: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    affine: NDArray[np.float64] = None  # type: ignore[assignment]
     name: str = "image"
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         check_image(self.data, self.name)
         spacing = tuple(float(s) for s in self.spacing)
         if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
             raise UnsupportedImageError(
-                f"{self.name}: the voxel spacing must be three positive numbers, not {self.spacing}."
+                f"{self.name}: the voxel spacing must be three positive numbers, "
+                f"not {self.spacing}."
             )
         object.__setattr__(self, "spacing", spacing)
-        if self.affine is None:
+        affine: Any = self.affine
+        if affine is None:
             object.__setattr__(self, "affine", np.diag([*spacing, 1.0]))
 
     @property
@@ -74,18 +96,12 @@ class Volume:
         Raises
         ------
         UnsupportedImageError
-            If a slice holds NaN or infinite voxels, or the axis does not exist.
+            If the axis does not exist.
         """
         if axis not in (0, 1, 2) or (self.is_colour and axis != 0):
             raise UnsupportedImageError(f"{self.name}: there are no slices across axis {axis}.")
         planes = np.moveaxis(self.data, axis, 0)
-        block = np.stack([np.asarray(planes[i]) for i in indices])
-        if block.dtype.kind == "f" and not np.isfinite(block).all():
-            raise UnsupportedImageError(
-                f"{self.name}: the image holds NaN or infinite voxels; replace them, for example "
-                "with the value of air, and try again."
-            )
-        return block
+        return np.stack([np.asarray(planes[i]) for i in indices])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -93,7 +109,7 @@ class Volume:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((self.data.shape, self.data.dtype.str)).encode())
         for plane in self.data:
-            digest.update(np.ascontiguousarray(plane))
+            digest.update(np.ascontiguousarray(plane).data)
         return digest.hexdigest()
 
 
@@ -113,3 +129,12 @@ def check_image(data: Any, name: str = "image") -> None:
         )
     if 0 in shape:
         raise UnsupportedImageError(f"{name}: the image is empty (shape {shape}).")
+
+
+def check_finite(volume: Volume) -> None:
+    """Raise UnsupportedImageError if `volume` holds NaN or infinite voxels."""
+    if volume.data.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in volume.data):
+        raise UnsupportedImageError(
+            f"{volume.name}: the image holds NaN or infinite voxels; replace them, for example "
+            "with the value of air, and try again."
+        )

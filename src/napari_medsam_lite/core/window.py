@@ -59,7 +59,8 @@ class CTWindow:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.level) and np.isfinite(self.width) and self.width > 0):
             raise UnsupportedImageError(
-                f"A CT window needs a finite level and a positive width, not {self.level}, {self.width}."
+                "A CT window needs a finite level and a positive width, "
+                f"not {self.level}, {self.width}."
             )
 
     def fit(self, volume: Volume) -> Limits:
