@@ -81,7 +81,9 @@ def _unwrap(content: Any, path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path.name} holds no weights.")
     state = {str(name).removeprefix("module."): value for name, value in content.items()}
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f"{path.name} holds things other than tensors where weights should be.")
+        raise CheckpointError(
+            f"{path.name} holds things other than tensors where weights should be."
+        )
     return state
 
 
@@ -97,7 +99,11 @@ def _check_same_network(
     ]
     differences = [
         f"{len(names)} {what} ({', '.join(names[:NAMES_SHOWN])}{', ...' if len(names) > NAMES_SHOWN else ''})"
-        for names, what in ((missing, "missing"), (foreign, "unknown"), (shapes, "of another shape"))
+        for names, what in (
+            (missing, "missing"),
+            (foreign, "unknown"),
+            (shapes, "of another shape"),
+        )
         if names
     ]
     if differences:

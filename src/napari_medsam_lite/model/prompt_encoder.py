@@ -63,7 +63,9 @@ class PromptEncoder(nn.Module):
         """(C, grid, grid): the encoding of each embedding pixel's centre."""
         weight = self.pe_layer.positional_encoding_gaussian_matrix
         assert isinstance(weight, Tensor)
-        centres = (torch.arange(self.grid, device=weight.device, dtype=weight.dtype) + 0.5) / self.grid
+        centres = (
+            torch.arange(self.grid, device=weight.device, dtype=weight.dtype) + 0.5
+        ) / self.grid
         y, x = torch.meshgrid(centres, centres, indexing="ij")
         encoding: Tensor = self.pe_layer(torch.stack([x, y], dim=-1))
         return encoding.permute(2, 0, 1)

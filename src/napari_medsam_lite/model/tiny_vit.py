@@ -182,9 +182,7 @@ class ConvStage(nn.Module):
 class AttentionStage(nn.Module):
     """A stage of TinyViT blocks on (B, C, H, W), with or without a way to the next stage."""
 
-    def __init__(
-        self, blocks: Sequence[TinyViTBlock], downsample: PatchMerging | None
-    ) -> None:
+    def __init__(self, blocks: Sequence[TinyViTBlock], downsample: PatchMerging | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample

@@ -28,7 +28,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q (B, Nq, C), k and v (B, Nk, C) to (B, Nq, C)."""
+        """Q (B, Nq, C), k and v (B, Nk, C) to (B, Nq, C)."""
         mixed = self.attend(
             self.split(self.q_proj(q)), self.split(self.k_proj(k)), self.split(self.v_proj(v)), None
         )

@@ -1,0 +1,195 @@
+"""The 256 x 256 frame that the network sees, and the way there and back.
+
+The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. The
+resize is OpenCV's ``INTER_AREA`` as the published scripts use it, which is linear in rows and in
+columns, so two small matrices do it. When it enlarges, ``INTER_AREA`` is a linear interpolation with
+its own weights, not an average. The published resize answers in 8 bit, and the network feels a
+difference of one grey level, so OpenCV's rounding is kept too (tests compare with OpenCV itself).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam_lite.core.prompts import Box2D, tight_box
+
+FRAME = 256
+ONE = 2048  # OpenCV's weights of an enlarged 8-bit image are whole numbers of 1/2048
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The part of a slice where a mask can be: logits, and the (row, column) where it starts.
+
+    Outside the patch every logit is at most 0, so the mask is empty there.
+    """
+
+    corner: tuple[int, int]
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelFrame:
+    """Maps slices of (height, width) voxels to the frame and masks back."""
+
+    height: int
+    width: int
+
+    @property
+    def scale(self) -> float:
+        """Frame pixels per voxel."""
+        return FRAME / max(self.height, self.width)
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """(rows, columns) of the frame that hold image; the rest is padding."""
+        return int(self.height * self.scale + 0.5), int(self.width * self.scale + 0.5)
+
+    def resize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(B, H, W) uint8 slices to (B, h, w) uint8, rounded as OpenCV does."""
+        if self._enlarges:
+            return self._enlarge_fixed_point(images)
+        rows, columns = self._area
+        resized = rows @ images.astype(np.float32) @ columns.T
+        if self.height == 2 * self.inner[0] and self.width == 2 * self.inner[1]:
+            return np.floor(resized + 0.5).astype(np.uint8)
+        return np.rint(resized).astype(np.uint8)
+
+    def box_to_frame(self, box: Box2D) -> NDArray[np.float32]:
+        """A box in voxels to (4,) XYXY in frame pixels, truncated as the published script does."""
+        corners = (box.x0, box.y0, box.x1, box.y1)
+        return np.array([int(c * self.scale) for c in corners], np.float32)
+
+    def box_of_mask(
+        self, corner: tuple[int, int], mask: NDArray[np.bool_], margin: int
+    ) -> Box2D | None:
+        """The tight box, in the frame and grown by `margin`, of a mask given by its patch.
+
+        The mask is resized as an 8-bit image of zeros and ones, so a frame pixel counts when at
+        least half of it is covered. None when nothing is left. As published, the far corner may
+        reach one past the frame's last pixel.
+        """
+        rows, columns = self._area
+        y, x = corner
+        covered = rows[:, y : y + mask.shape[0]] @ mask.astype(np.float32)
+        covered = covered @ columns[:, x : x + mask.shape[1]].T
+        box = tight_box(covered >= 0.5)
+        return None if box is None else grow_in_frame(box, margin)
+
+    def mask_to_image(self, logits: NDArray[np.float32]) -> Patch:
+        """(256, 256) logits to the patch of (H, W) voxels where they can be positive (bilinear).
+
+        The result equals cropping the padding, interpolating the whole slice without aligned
+        corners, and cutting out the patch.
+        """
+        h, w = self.inner
+        reach = tight_box(logits[:h, :w] > 0)
+        if reach is None:
+            return Patch((0, 0), np.zeros((0, 0), np.float32))
+        (y_low, y_high, y_weight), (x_low, x_high, x_weight) = self._enlarge
+        y = np.flatnonzero((y_high >= reach.y0) & (y_low <= reach.y1))
+        x = np.flatnonzero((x_high >= reach.x0) & (x_low <= reach.x1))
+        wx = x_weight[x]
+        top = _mix(logits[y_low[y]], x_low[x], x_high[x], wx)
+        bottom = _mix(logits[y_high[y]], x_low[x], x_high[x], wx)
+        wy = y_weight[y][:, None]
+        return Patch((int(y[0]), int(x[0])), top * (1 - wy) + bottom * wy)
+
+    @property
+    def _enlarges(self) -> bool:
+        return self.inner[0] > self.height or self.inner[1] > self.width
+
+    @cached_property
+    def _area(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights of ``INTER_AREA``: (h, H) for rows and (w, W) for columns."""
+        matrix = _enlarging_matrix if self._enlarges else _averaging_matrix
+        h, w = self.inner
+        return matrix(self.height, h), matrix(self.width, w)
+
+    @cached_property
+    def _enlarge(self) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
+        h, w = self.inner
+        return _bilinear_taps(h, self.height), _bilinear_taps(w, self.width)
+
+    def _enlarge_fixed_point(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Linear interpolation in integers: weights in 1/2048, columns first, then rows."""
+        (y, y_weight), (x, x_weight) = (
+            _area_taps(size, new)
+            for size, new in zip((self.height, self.width), self.inner, strict=True)
+        )
+        wide = images.astype(np.int32)
+        upper_x = np.minimum(x + 1, self.width - 1)
+        mixed = wide[:, :, x] * (ONE - x_weight) + wide[:, :, upper_x] * x_weight
+        mixed >>= 4
+        upper_y = np.minimum(y + 1, self.height - 1)
+        low = mixed[:, y] * (ONE - y_weight)[:, None] >> 16
+        high = mixed[:, upper_y] * y_weight[:, None] >> 16
+        return (low + high + 2 >> 2).astype(np.uint8)
+
+
+def grow_in_frame(box: Box2D, margin: int) -> Box2D:
+    """`box` (frame pixels) grown by `margin` on each side and held inside 0..256, as published."""
+    return Box2D(
+        max(0, box.y0 - margin),
+        max(0, box.x0 - margin),
+        min(FRAME, box.y1 + margin),
+        min(FRAME, box.x1 + margin),
+    )
+
+
+def frame_xyxy(box: Box2D) -> NDArray[np.float32]:
+    """A box in frame pixels as the network takes it: (4,) XYXY."""
+    return np.array([box.x0, box.y0, box.x1, box.y1], np.float32)
+
+
+@lru_cache(maxsize=32)
+def _averaging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
+    """(new_size, size): each new pixel is the mean of what it covers.
+
+    OpenCV drops a pixel that is covered by less than a thousandth, and so does this.
+    """
+    step = size / new_size
+    matrix = np.zeros((new_size, size))
+    for i in range(new_size):
+        start, stop = i * step, min((i + 1) * step, size)
+        covered = np.diff(np.clip(np.arange(size + 1), start, stop))
+        matrix[i] = np.where(covered > 1e-3, covered, 0) / (stop - start)
+    return matrix.astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _enlarging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
+    """(new_size, size): each new pixel lies between two old ones, or on one."""
+    lower, weight = _area_taps(size, new_size)
+    matrix = np.zeros((new_size, size), np.float32)
+    rows = np.arange(new_size)
+    matrix[rows, lower] = 1 - weight / ONE
+    matrix[rows, np.minimum(lower + 1, size - 1)] += weight / np.float32(ONE)
+    return matrix
+
+
+def _area_taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Lower source index, and the weight in 1/2048 of the next one, for each new pixel."""
+    pixels = np.arange(new_size)
+    lower = np.minimum(np.floor(pixels * (size / new_size)).astype(np.intp), size - 1)
+    weight = (pixels + 1) - (lower + 1) * (new_size / size)
+    weight = np.where((weight > 0) & (lower + 1 < size), weight - np.floor(weight), 0)
+    return lower, np.rint(weight.astype(np.float32) * ONE).astype(np.int32)
+
+
+def _bilinear_taps(size: int, new_size: int) -> tuple[NDArray[Any], ...]:
+    """Lower and upper source index and the upper one's weight, for each of `new_size` pixels."""
+    source = np.maximum((np.arange(new_size) + 0.5) * (size / new_size) - 0.5, 0)
+    low = source.astype(np.intp)
+    return low, np.minimum(low + 1, size - 1), (source - low).astype(np.float32)
+
+
+def _mix(
+    rows: NDArray[np.float32], low: NDArray[Any], high: NDArray[Any], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return rows[:, low] * (1 - weight) + rows[:, high] * weight
