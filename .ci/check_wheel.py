@@ -1,4 +1,4 @@
-"""Look into the wheel and the source archive in a folder: is everything there, and nothing else?"""
+"""Look whether the wheel and the source archive in a folder hold what they should."""
 
 import sys
 import tarfile
