@@ -36,7 +36,6 @@ _DAMAGE = (
     ValueError,
     KeyError,
     OverflowError,
-    MemoryError,
     RuntimeError,
     zlib.error,
     zipfile.BadZipFile,
@@ -65,6 +64,10 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
         raise FileFormatError(f"{path} may not be read: permission is denied.") from error
     except EOFError as error:
         raise FileFormatError(f"{path} is cut short: it ends before its data does.") from error
+    except MemoryError as error:
+        raise FileFormatError(
+            f"{path} asks for more memory than there is; it is too large or its header is damaged."
+        ) from error
     except _DAMAGE as error:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise FileFormatError(f"{path} cannot be read as {what}: {reason}.") from error
@@ -107,3 +110,18 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:
         return
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder `path`, made if it is not there.
+
+    Raises
+    ------
+    FileFormatError
+        If the operating system refuses.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileFormatError(f"The folder {path} cannot be made: {_advice(error)}.") from error
+    return Path(path)

@@ -16,6 +16,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
@@ -24,7 +25,6 @@ from napari_medsam_lite.io.guard import reading, replacing
 
 _WHAT = "a NIfTI image"
 _GZIP_MAGIC = b"\x1f\x8b"
-_NIFTI2_HEADER_SIZE = 540
 _CHUNK = 1 << 20
 
 
@@ -49,10 +49,8 @@ def read_nifti(path: str | Path) -> Volume:
     with reading(path, _WHAT):
         try:
             image, data = _load(path)
-        except HeaderDataError as error:
+        except (HeaderDataError, ImageFileError, WrapStructError) as error:
             raise ValueError(error) from error
-        except ImageFileError as error:
-            raise FileFormatError(f"{path} is not a NIfTI image.") from error
     affine = np.asarray(image.affine, np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
         raise FileFormatError(
@@ -95,15 +93,22 @@ def swap_axis_order(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 def _load(path: Path) -> tuple[Any, NDArray[Any]]:
     """The image and its voxels (X, Y, Z), native byte order, every byte checked."""
     with _unpacked(path) as stream:
-        start = stream.read(4)
-        stream.seek(0)
-        sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
-        kind = nib.Nifti2Image if _NIFTI2_HEADER_SIZE in sizes else nib.Nifti1Image
-        image = kind.from_stream(stream)
+        image = _kind(stream, path).from_stream(stream)
         data = _voxels(image, path)
         while stream.read(_CHUNK):  # to the end: only there does gzip compare its checksum
             pass
     return image, data
+
+
+def _kind(stream: BinaryIO, path: Path) -> Any:
+    """The class of nibabel for the file, from the header size that it starts with."""
+    start = stream.read(4)
+    stream.seek(0)
+    sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        if kind.header_class.sizeof_hdr in sizes:
+            return kind
+    raise FileFormatError(f"{path} is not {_WHAT}.")
 
 
 @contextmanager
