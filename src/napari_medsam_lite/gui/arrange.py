@@ -1,0 +1,44 @@
+"""How controls stand in the dock: titled groups of rows, narrow enough for napari's side."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from magicgui.widgets.bases import Widget
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QWidget
+
+Row: TypeAlias = tuple[str, Widget | QWidget] | Widget | QWidget
+"""A control, or a label and a control."""
+
+
+def group(title: str, *rows: Row) -> QGroupBox:
+    """A titled group with one row under the other."""
+    box = QGroupBox(title)
+    form = QFormLayout(box)
+    form.setContentsMargins(8, 8, 8, 8)
+    form.setVerticalSpacing(6)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for row in rows:
+        if isinstance(row, tuple):
+            label, control = QLabel(row[0]), qt(row[1])
+            label.setToolTip(control.toolTip())
+            form.addRow(label, control)
+        else:
+            form.addRow(qt(row))
+    return box
+
+
+def side_by_side(*controls: Widget | QWidget) -> QWidget:
+    """Controls in one row, sharing its width."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for control in controls:
+        layout.addWidget(qt(control), 0 if isinstance(control, QLabel) else 1)
+    return row
+
+
+def qt(control: Any) -> QWidget:
+    """The Qt widget of a magicgui control, or the Qt widget itself."""
+    return control.native if isinstance(control, Widget) else control

@@ -1,0 +1,214 @@
+"""One job in flight on one long-lived thread. The only file that knows threads.
+
+A job is a function that returns an iterator; it runs on the worker thread, and what it yields is
+handed to the main thread in batches, at most ten times a second, so that a fast job cannot flood
+the GUI. Nothing in here waits on the main thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, Literal
+
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_medsam_lite.core.errors import MedSAMLiteError
+
+POLL_MS = 100
+NICENESS = 10
+EXIT_WAIT_S = 10.0
+THREAD_NAME = "medsam-lite"
+
+Job = Callable[[], Iterator[Any]]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended, and for a failure why, in one sentence."""
+
+    how: Literal["finished", "cancelled", "failed"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Ticket:
+    """A job with its number and its stop sign."""
+
+    generation: int
+    job: Job
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class JobRunner:
+    """Runs one job at a time off the main thread.
+
+    Signals, all emitted on the main thread:
+
+    - `yielded(list)`: what the job yielded since the last time, in order;
+    - `ended(Ending)`: once for each job, after its last `yielded`.
+    """
+
+    yielded = Signal(list)
+    ended = Signal(Ending)
+
+    def __init__(self) -> None:
+        self._answers: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._ticket: _Ticket | None = None
+        self._generation = 0
+        self._worker: _Worker | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is in flight."""
+        return self._ticket is not None
+
+    def start(self, job: Job) -> None:
+        """Run `job` next.
+
+        Raises
+        ------
+        MedSAMLiteError
+            If one is in flight.
+        """
+        if self.busy:
+            raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+        if self._worker is None:
+            self._worker = _Worker(self._answers)
+        self._generation += 1
+        self._ticket = _Ticket(self._generation, job)
+        self._worker.tickets.put(self._ticket)
+        QTimer.singleShot(POLL_MS, self._tick)
+
+    def cancel(self) -> None:
+        """End the job in flight now, and keep what it has yielded.
+
+        The thread itself stops at the job's next yield; what comes later is dropped by its number.
+        """
+        if self._ticket is None:
+            return
+        ticket = self._ticket
+        ticket.cancelled.set()
+        self._poll()
+        if self._ticket is ticket:
+            self._end(Ending("cancelled"))
+
+    def close(self) -> None:
+        """Let the thread end at the job's next yield, and emit nothing more.
+
+        Safe when Qt is half gone. A later job starts a new thread.
+        """
+        if self._ticket is not None:
+            self._ticket.cancelled.set()
+            self._ticket = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _tick(self) -> None:
+        """Poll as long as a job is in flight; single shots, so that no timer outlives Qt."""
+        if self._ticket is not None:
+            self._poll()
+        if self._ticket is not None:
+            QTimer.singleShot(POLL_MS, self._tick)
+
+    def _poll(self) -> None:
+        """Hand over what has come from the job in flight."""
+        ticket, items, ending = self._ticket, [], None
+        while True:
+            try:
+                generation, item = self._answers.get_nowait()
+            except Empty:
+                break
+            if ticket is None or generation != ticket.generation:
+                continue
+            if isinstance(item, Ending):
+                ending = item
+            else:
+                items.append(item)
+        if items:
+            self.yielded.emit(items)
+        # A listener may have cancelled: then the end has been told already.
+        if ending is not None and self._ticket is ticket:
+            self._end(ending)
+
+    def _end(self, ending: Ending) -> None:
+        self._ticket = None
+        self.ended.emit(ending)
+
+
+class _Worker:
+    """The thread. It holds no reference to the runner, so it cannot keep it alive."""
+
+    def __init__(self, answers: SimpleQueue[tuple[int, Any]]) -> None:
+        self.tickets: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._stopping = threading.Event()
+        # A daemon, so that a crashed script can exit; at a normal exit it is waited for, because
+        # native code that still runs while the interpreter is taken down crashes.
+        self._thread = threading.Thread(
+            target=_work,
+            args=(self.tickets, answers, self._stopping),
+            name=THREAD_NAME,
+            daemon=True,
+        )
+        self._thread.start()
+        atexit.register(self._stop_and_wait)
+
+    def stop(self) -> None:
+        """Let the thread end at the next yield."""
+        self._stopping.set()
+        self.tickets.put(None)
+
+    def _stop_and_wait(self) -> None:
+        self.stop()
+        self._thread.join(EXIT_WAIT_S)
+
+
+def _work(
+    tickets: SimpleQueue[_Ticket | None],
+    answers: SimpleQueue[tuple[int, Any]],
+    stopping: threading.Event,
+) -> None:
+    """The thread's loop."""
+    _yield_to_gui()
+    while (ticket := tickets.get()) is not None:
+        ending = _run(ticket, answers, stopping)
+        answers.put((ticket.generation, ending))
+
+
+def _run(
+    ticket: _Ticket, answers: SimpleQueue[tuple[int, Any]], stopping: threading.Event
+) -> Ending:
+    """One job, with the barrier that lets no exception pass unseen."""
+    try:
+        items = ticket.job()
+        for item in items:
+            if ticket.cancelled.is_set() or stopping.is_set():
+                return Ending("cancelled")
+            answers.put((ticket.generation, item))
+    except MedSAMLiteError as error:
+        return Ending("failed", str(error))
+    except MemoryError:
+        return Ending("failed", "The computer ran out of memory; close programs and try again.")
+    except BaseException as error:
+        _log.exception("A job failed")
+        first_line = (str(error).splitlines() or [""])[0]
+        return Ending("failed", f"Something went wrong ({type(error).__name__}: {first_line}).")
+    return Ending("finished")
+
+
+def _yield_to_gui() -> None:
+    """Lower this thread's priority on Linux, where that is a thread's own matter.
+
+    Threads that it starts inherit it, so the window stays quick when all cores compute.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

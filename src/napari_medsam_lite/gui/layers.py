@@ -1,0 +1,190 @@
+"""napari's images in the engine's words, and the layers that the widget makes for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import Dims
+from napari.layers import Image, Labels, Layer, Shapes
+from numpy.typing import NDArray
+
+from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
+from napari_medsam_lite.core.volume import Volume, check_image
+
+LABEL_COLUMN = "label"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An image as it was when the user pressed the button; its voxels are read off the main thread.
+
+    Attributes
+    ----------
+    data : array
+        (Y, X), (Y, X, 3 or 4) if `rgb`, or (Z, Y, X); anything that `numpy.asarray` reads.
+    spacing : tuple of float
+        Voxel size (z, y, x), taken from the layer's transform.
+    """
+
+    data: Any
+    spacing: tuple[float, float, float]
+    name: str
+    rgb: bool
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What the viewer shows: slice `index` across the data axis `axis`."""
+
+    axis: int
+    index: int
+
+
+def source_of(image: Image) -> Source:
+    """What of `image` the engine needs, without reading voxels.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the layer is multiscale, a colour volume, of more than three dimensions, or no numbers.
+    """
+    name = str(image.name)
+    if image.multiscale:
+        raise UnsupportedImageError(
+            f"{name}: a multiscale image cannot be segmented; open one of its levels as a layer."
+        )
+    if image.rgb and image.ndim != 2:
+        raise UnsupportedImageError(
+            f"{name}: a colour volume cannot be segmented; split it into channels and choose one."
+        )
+    if not image.rgb:
+        data = image.data
+        check_image(data[None] if data.ndim == 2 else data, name)
+    sizes = np.linalg.norm(transform(image)[0], axis=0)
+    z, y, x = [1.0] * (3 - image.ndim) + [float(s) for s in sizes]
+    return Source(image.data, (z, y, x), name, bool(image.rgb))
+
+
+def to_volume(source: Source) -> Volume:
+    """Read the voxels, also of a lazy array; a 2D image becomes a volume of one slice.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If shape or type do not fit a `Volume`.
+    """
+    data = np.asarray(source.data)
+    if source.rgb:
+        data = data[..., :3]
+        if data.dtype.kind == "f":
+            data = np.clip(data * 255, 0, 255).astype(np.uint8)
+    if data.ndim == 2 or source.rgb:
+        data = data[None]
+    return Volume(data, source.spacing, name=source.name)
+
+
+def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The layer's map from data to world coordinates: (n, n) matrix and (n,) offset."""
+    offset = np.asarray(layer.data_to_world(np.zeros(layer.ndim)), float)
+    columns = [np.asarray(layer.data_to_world(unit), float) - offset for unit in np.eye(layer.ndim)]
+    return np.stack(columns, axis=1), offset
+
+
+def shown_plane(image: Image, dims: Dims) -> Plane:
+    """Which slice of `image` the viewer shows.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If it shows none: 3D display, two other axes, a slider beyond the image, or an image that is
+        rotated out of its slices.
+    """
+    axis = shown_axis(image, dims)
+    if image.ndim == 2:
+        return Plane(0, 0)
+    matrix, offset = transform(image)
+    others = [a for a in range(3) if a != axis]
+    leak = max(np.abs(matrix[axis, others]).max(), np.abs(matrix[others, axis]).max())
+    if leak > 1e-3 * abs(matrix[axis, axis]):
+        raise MedSAMLiteError(
+            f"{image.name} is rotated out of the slices that the viewer shows, and napari cannot "
+            "draw on those; reset the layer's rotation and affine, or step through another axis."
+        )
+    point = dims.point[dims.ndim - 3 + axis]
+    index = int(np.floor((point - offset[axis]) / matrix[axis, axis] + 0.5))
+    if not 0 <= index < image.data.shape[axis]:
+        raise MedSAMLiteError(f"The viewer shows no slice of {image.name}; move the slider to one.")
+    return Plane(axis, index)
+
+
+def shown_axis(image: Image, dims: Dims) -> int:
+    """The data axis of `image` that the viewer steps through; 0 for a 2D image.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If there is no such axis.
+    """
+    if dims.ndisplay != 2:
+        raise MedSAMLiteError(
+            "The viewer shows the volume in 3D; switch to 2D (Ctrl+Y) to work on slices."
+        )
+    extra = dims.ndim - image.ndim
+    hidden = [axis - extra for axis in dims.not_displayed if axis >= extra]
+    if len(hidden) != image.ndim - 2:
+        raise MedSAMLiteError(
+            f"The viewer does not show slices of {image.name}; roll the axes back (Ctrl+E)."
+        )
+    return hidden[0] if hidden else 0
+
+
+def slice_count(image: Image, axis: int) -> int:
+    """How many slices `image` has across `axis`."""
+    return int(image.data.shape[axis]) if image.ndim == 3 else 1
+
+
+def new_boxes_layer(image: Image) -> Shapes:
+    """An empty Shapes layer in the place of `image`, for boxes."""
+    return Shapes(
+        name=f"{image.name} boxes",
+        ndim=image.ndim,
+        features={LABEL_COLUMN: np.empty(0, int)},
+        feature_defaults={LABEL_COLUMN: 0},
+        edge_color="yellow",
+        face_color="transparent",
+        edge_width=_edge_width(image),
+        **_place(image),
+    )
+
+
+def new_labels_layer(image: Image) -> Labels:
+    """An empty Labels layer in the place of `image`."""
+    shape = image.data.shape[: image.ndim]
+    return Labels(np.zeros(shape, np.uint8), name=f"{image.name} labels", **_place(image))
+
+
+def fits(layer: Layer, image: Image) -> bool:
+    """Whether `layer` lies where `image` does, voxel on voxel."""
+    if layer.ndim != image.ndim:
+        return False
+    mine, theirs = transform(layer), transform(image)
+    return all(np.allclose(a, b) for a, b in zip(mine, theirs, strict=True))
+
+
+def _edge_width(image: Image) -> float:
+    """In data units: about a 300th of the image, or napari's own 1 where that is more."""
+    return max(1.0, float(max(image.data.shape[: image.ndim][-2:])) / 300)
+
+
+def _place(image: Image) -> dict[str, Any]:
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine.affine_matrix,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }

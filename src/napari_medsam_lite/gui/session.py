@@ -1,0 +1,268 @@
+"""SessionController: what the buttons do. State <-> layers <-> jobs; no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_warning
+
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.gui.asking import ask_slice, ask_volume, chosen_image
+from napari_medsam_lite.gui.companions import Companions
+from napari_medsam_lite.gui.jobs import Ending, JobRunner
+from napari_medsam_lite.gui.layers import (
+    Plane,
+    Source,
+    shown_axis,
+    shown_plane,
+    slice_count,
+    source_of,
+)
+from napari_medsam_lite.gui.painting import LabelPainter
+from napari_medsam_lite.gui.running import Running
+from napari_medsam_lite.gui.state import SessionState
+from napari_medsam_lite.gui.work import Doing, Drawn, Event, Ready, Request, Work
+
+Method = Callable[["SessionController"], None]
+
+
+def _told(method: Method) -> Method:
+    """Show an expected error as a sentence instead of raising it."""
+
+    @wraps(method)
+    def wrapper(self: SessionController) -> None:
+        try:
+            method(self)
+        except MedSAMLiteError as error:
+            self.warn(str(error))
+
+    return wrapper
+
+
+class SessionController:
+    """Turns presses of buttons into runs, and their results into layers.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or napari.components.ViewerModel
+        Where the layers are.
+    state : SessionState
+        What the user chose, and what is shown.
+    work : Work, optional
+        Who answers the requests; default the engine.
+    """
+
+    def __init__(self, viewer: Any, state: SessionState, work: Work | None = None) -> None:
+        self.viewer = viewer
+        self.state = state
+        self.companions = Companions(viewer)
+        self.runner = JobRunner()
+        self._work = work or Work()
+        self._painter = LabelPainter()
+        self._running: Running | None = None
+        self._source: Source | None = None
+        self._range_of: tuple[Image, int, int] | None = None
+        self.runner.yielded.connect(self._on_events)
+        self.runner.ended.connect(self._on_ended)
+        state.events.image.connect(self._on_image)
+        for event, callback in self._viewer_events():
+            event.connect(callback)
+        for layer in viewer.layers:
+            layer.events.name.connect(self._offer_images)
+        self._offer_images()
+
+    def warn(self, sentence: str) -> None:
+        """Tell of something that went wrong, in the status line and as napari does."""
+        self.state.tell(sentence, problem=True)
+        show_warning(sentence)
+
+    @_told
+    def add_boxes(self) -> None:
+        """Make the image's layer of boxes (once) and hand the user the rectangle tool."""
+        image = chosen_image(self.state)
+        source_of(image)
+        boxes = self.companions.boxes_made(image)
+        self.viewer.layers.selection.active = boxes
+        boxes.mode = "add_rectangle"
+        self.state.tell("Drag a rectangle around the organ on the slice shown.")
+
+    @_told
+    def segment_slice(self) -> None:
+        """Segment all boxes on the slice shown."""
+        source = self._latest_source()
+        self._start(ask_slice(self.state, self.viewer.dims, self.companions, source))
+
+    @_told
+    def segment_volume(self) -> None:
+        """Segment every box, or the selected ones, from its slice over the chosen range."""
+        source = self._latest_source()
+        self._start(ask_volume(self.state, self.viewer.dims, self.companions, source))
+
+    def cancel(self) -> None:
+        """Stop the run in flight and keep what it has done."""
+        self.runner.cancel()
+
+    def undo(self) -> None:
+        """Take the latest run's masks back."""
+        layer = self._painter.undo()
+        self.state.undoable = self._painter.depth
+        if layer is not None:
+            layer.refresh(extent=False)
+            self.state.tell(f"The last run was taken back from {layer.name}.")
+
+    def close(self) -> None:
+        """End the run in flight and the thread; the viewer and its layers stay."""
+        self.runner.close()
+        for event, callback in self._viewer_events():
+            event.disconnect(callback)
+
+    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
+        """What of the viewer is listened to, until the session is closed."""
+        layers, dims = self.viewer.layers.events, self.viewer.dims.events
+        return [
+            (layers.inserted, self._on_inserted),
+            (layers.removed, self._on_removed),
+            (dims.order, self._on_view),
+            (dims.ndisplay, self._on_view),
+        ]
+
+    def _start(self, request: Request) -> None:
+        self.runner.start(lambda: self._work.run(request))
+        self._running = Running(request, chosen_image(self.state))
+        self.state.done = self.state.total = 0
+        self.state.busy = True
+
+    def _on_events(self, events: list[Event]) -> None:
+        """Show what the worker has told."""
+        running = self._running
+        if running is None or running.dropped:
+            return
+        try:
+            for event in events:
+                self._show(running, event)
+        except MedSAMLiteError as error:
+            running.dropped = True
+            self.runner.cancel()
+            self.warn(str(error))
+            return
+        drawn = [event for event in events if isinstance(event, Drawn)]
+        if drawn:
+            self._show_progress(running, drawn)
+
+    def _show(self, running: Running, event: Event) -> None:
+        if isinstance(event, Doing):
+            self.state.tell(event.text)
+        elif isinstance(event, Ready):
+            running.ready = event
+            self.state.in_use = running.in_use()
+            self.state.total = event.total
+        else:
+            self._draw(running, event)
+
+    def _draw(self, running: Running, drawn: Drawn) -> None:
+        axis = running.request.axis
+        if running.labels is None:
+            running.labels = self.companions.labels_made(running.image)
+            self._painter.begin(running.labels)
+            for label in running.request.labels:
+                running.before[label] = self._painter.painted(running.labels, label, axis)
+        self._painter.paint(
+            drawn.label, axis, drawn.index, drawn.window, drawn.patch, self.state.overlap
+        )
+        running.note(drawn)
+
+    def _show_progress(self, running: Running, drawn: list[Drawn]) -> None:
+        """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
+        self.state.done += len(drawn)
+        self.state.tell(f"Segmenting: {self.state.done} of at most {self.state.total} masks.")
+        shown = self._shown(running.image)
+        changed = {Plane(running.request.axis, event.index) for event in drawn}
+        if running.labels is not None and (shown is None or shown in changed):
+            running.labels.refresh(extent=False, thumbnail=False)
+
+    def _on_ended(self, ending: Ending) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if running.labels is not None and not running.dropped:
+            for label, index in running.stale() if ending.how == "finished" else []:
+                self._painter.erase(label, running.request.axis, index)
+            running.labels.refresh(extent=False)
+        state = self.state
+        state.busy = False
+        state.undoable = self._painter.depth
+        state.history = (running.record(ending), *state.history)
+        if ending.how == "failed":
+            self.warn(running.ending(ending))
+        else:
+            state.done = state.total if ending.how == "finished" else state.done
+            state.tell(running.ending(ending))
+
+    def _on_removed(self, event: Any) -> None:
+        layer, name = event.value, event.value.name
+        running = self._running
+        self.companions.forget(layer)
+        self._painter.forget(layer)
+        if running is not None and (layer is running.image or layer is running.labels):
+            running.dropped = True
+            self.runner.cancel()
+            self.warn(f"{name} was removed, so the run was stopped.")
+        self.state.undoable = self._painter.depth
+        self._offer_images()
+
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.name.connect(self._offer_images)
+        self._offer_images()
+
+    def _offer_images(self, *_: object) -> None:
+        """List the images anew, also when only a name has changed; choose the first if none is."""
+        images = tuple(layer for layer in self.viewer.layers if isinstance(layer, Image))
+        if self.state.image not in images:
+            self.state.image = next(iter(images), None)
+        self.state.images = images
+        self.state.events.images.emit(images, ())
+
+    def _on_image(self, *_: object) -> None:
+        """Another image was chosen."""
+        self._source = self._range_of = None
+        if self.state.image is not None:
+            self.state.image.events.data.connect(self._on_image_data)
+        self._on_view()
+
+    def _on_image_data(self, event: Any) -> None:
+        """An image's voxels were replaced, in the same array perhaps."""
+        if event.source is self.state.image:
+            self._source = None
+            self._on_view()
+
+    def _on_view(self, *_: object) -> None:
+        """Offer the full range of the axis that the viewer steps through now."""
+        image = self.state.image
+        if image is None:
+            return
+        try:
+            axis = shown_axis(image, self.viewer.dims)
+        except MedSAMLiteError:
+            return
+        last = slice_count(image, axis) - 1
+        if self._range_of != (image, axis, last):
+            self._range_of = (image, axis, last)
+            self.state.z_from, self.state.z_to = 0, min(self.state.z_to, last)
+            self.state.z_last = self.state.z_to = last
+
+    def _latest_source(self) -> Source:
+        """The image's source; the same object as long as the image is the same."""
+        now, last = source_of(chosen_image(self.state)), self._source
+        same = last is not None and last.data is now.data and last.spacing == now.spacing
+        if last is None or not same:
+            self._source = last = now
+        return last
+
+    def _shown(self, image: Image) -> Plane | None:
+        try:
+            return shown_plane(image, self.viewer.dims)
+        except MedSAMLiteError:
+            return None

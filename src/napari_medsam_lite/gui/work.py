@@ -1,0 +1,130 @@
+"""What runs on the worker thread: one request to the engine, told in small events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.gui.layers import Source, to_volume
+from napari_medsam_lite.gui.state import AUTO_WINDOW, Task
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.core.volume import Volume
+    from napari_medsam_lite.engine.predictor import VolumePredictor
+
+MakePredictor = Callable[[str, str], "VolumePredictor"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a run needs, taken down when the button was pressed.
+
+    Attributes
+    ----------
+    boxes : tuple of Box3D
+        Each with its key slice. For the task ``"slice"``, all lie on one slice.
+    labels : tuple of int
+        The label of each box.
+    window, preset, device : str
+        As chosen in the widget.
+    """
+
+    task: Task
+    source: Source
+    axis: int
+    boxes: tuple[Box3D, ...]
+    labels: tuple[int, ...]
+    window: str
+    preset: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What is going on, in words; the network may take seconds to load."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The engine is ready: what is really in use, and how many masks will come at most."""
+
+    preset: str
+    device: str
+    notice: str | None
+    total: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One mask: `patch` is (h, w) bool, at `window` of slice `index`."""
+
+    label: int
+    index: int
+    window: tuple[slice, slice]
+    patch: NDArray[np.bool_]
+
+
+Event = Doing | Ready | Drawn
+
+
+def load_predictor(preset: str, device: str) -> VolumePredictor:
+    """The engine. Imported here because it brings torch."""
+    from napari_medsam_lite.engine.predictor import VolumePredictor
+
+    return VolumePredictor(preset=preset, device=device)
+
+
+class Work:
+    """Answers requests with one predictor for the whole session; lives on the worker thread."""
+
+    def __init__(self, make_predictor: MakePredictor = load_predictor) -> None:
+        self._make_predictor = make_predictor
+        self._predictor: VolumePredictor | None = None
+        self._read: tuple[Source, Volume] | None = None
+
+    def run(self, request: Request) -> Iterator[Event]:
+        """Segment, yielding masks as they are ready.
+
+        Raises
+        ------
+        MedSAMLiteError
+            Whatever the engine refuses, in one sentence.
+        """
+        yield Doing("Loading the network...")
+        predictor = self._use(request.preset, request.device)
+        preset, device, notice = predictor.preset, predictor.device, predictor.checkpoint.notice
+        yield Doing("Reading the image...")
+        window = None if request.window == AUTO_WINDOW else request.window
+        predictor.set_volume(self._volume(request.source), window, request.axis)
+        boxes = list(request.boxes)
+        one_slice = request.task == "slice"
+        total = len(boxes) if one_slice else predictor.count_slices(boxes, propagation="guided")
+        yield Ready(preset, device, notice, total)
+        if one_slice:
+            index = boxes[0].extent(request.axis)[0]
+            planes = [box.plane(request.axis) for box in boxes]
+            masks = predictor.segment_slice(index, planes)
+        else:
+            masks = predictor.propagate_in_volume(boxes, propagation="guided")
+        for item in masks:
+            yield Drawn(request.labels[item.object], item.index, item.window, item.patch)
+
+    def _use(self, preset: str, device: str) -> VolumePredictor:
+        if self._predictor is None:
+            self._predictor = self._make_predictor(preset, device)
+        self._predictor.use(preset=preset, device=device)
+        return self._predictor
+
+    def _volume(self, source: Source) -> Volume:
+        """The source's volume; the last one is kept, so that its fingerprint is taken once."""
+        if self._read is None or self._read[0] is not source:
+            self._read = None
+            self._read = (source, to_volume(source))
+        return self._read[1]
