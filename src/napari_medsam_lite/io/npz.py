@@ -65,7 +65,8 @@ def read_npz(path: str | Path) -> Case:
     data = _as_volume(arrays["imgs"], path, deep=boxes is not None and boxes.shape[-1:] == (6,))
     spacing = _spacing(arrays.get("spacing"), path)
     affine = np.diag([spacing[0], -spacing[1], -spacing[2], 1.0])
-    volume = Volume(data, spacing, affine, path.stem, Source(path))
+    shape = data.shape[:3] if arrays["imgs"].ndim == data.ndim else data.shape[1:3]
+    volume = Volume(data, spacing, affine, path.stem, Source(path, shape))
     gts = _truth(arrays.get("gts"), volume, path)
     return Case(volume, [] if boxes is None else _boxes(boxes, volume, path), gts)
 
@@ -75,17 +76,19 @@ def write_npz(
 ) -> None:
     """Write labels (Z, Y, X) as ``segs``, with ``spacing`` (x, y, z) in mm and ``gts`` if given.
 
-    A colour image's labels are written as (H, W), as the challenge has them.
+    The labels of a 2D image are written as (H, W), as the challenge has them.
 
     Raises
     ------
     FileFormatError
         If the file cannot be written.
     """
-    arrays: dict[str, Any] = {"segs": labels[0] if volume.is_colour else labels}
+    header = volume.source.header if volume.source else None
+    flat = volume.is_colour or (isinstance(header, tuple) and len(header) == 2)
+    arrays: dict[str, Any] = {"segs": labels[0] if flat else labels}
     arrays["spacing"] = np.asarray(volume.spacing[::-1], np.float32)
     if gts is not None:
-        arrays["gts"] = gts[0] if volume.is_colour else gts
+        arrays["gts"] = gts[0] if flat else gts
     with replacing(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
