@@ -11,7 +11,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
 from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.gui.boxes import DrawnBox, drawn_boxes, label_boxes, selected_rows
 from napari_medsam_lite.gui.companions import Companions
-from napari_medsam_lite.gui.layers import Plane, Source, shown_plane, slice_count
+from napari_medsam_lite.gui.layers import Plane, Snapshot, shown_plane, slice_count
 from napari_medsam_lite.gui.painting import highest_label
 from napari_medsam_lite.gui.state import SessionState, Task
 from napari_medsam_lite.gui.work import Request
@@ -30,7 +30,9 @@ def chosen_image(state: SessionState) -> Image:
     return state.image
 
 
-def ask_slice(state: SessionState, dims: Dims, companions: Companions, source: Source) -> Request:
+def ask_slice(
+    state: SessionState, dims: Dims, companions: Companions, snapshot: Snapshot
+) -> Request:
     """All boxes on the slice shown.
 
     Raises
@@ -47,10 +49,12 @@ def ask_slice(state: SessionState, dims: Dims, companions: Companions, source: S
         raise PromptError(
             f"There is no box on slice {plane.index}; draw one, or go to the slice of a box."
         )
-    return _request("slice", state, companions, source, plane, chosen, (plane.index, plane.index))
+    return _request("slice", state, companions, snapshot, plane, chosen, (plane.index, plane.index))
 
 
-def ask_volume(state: SessionState, dims: Dims, companions: Companions, source: Source) -> Request:
+def ask_volume(
+    state: SessionState, dims: Dims, companions: Companions, snapshot: Snapshot
+) -> Request:
     """Every box, or the selected ones, each from its slice over the chosen range.
 
     Raises
@@ -76,7 +80,7 @@ def ask_volume(state: SessionState, dims: Dims, companions: Companions, source: 
                 f"The box on slice {box.index} lies outside the slices {first} to {last}; "
                 "widen the range, or select the boxes to segment."
             )
-    return _request("volume", state, companions, source, plane, chosen, (first, last))
+    return _request("volume", state, companions, snapshot, plane, chosen, (first, last))
 
 
 def _boxes(image: Image, plane: Plane, companions: Companions) -> list[DrawnBox]:
@@ -96,7 +100,7 @@ def _request(
     task: Task,
     state: SessionState,
     companions: Companions,
-    source: Source,
+    snapshot: Snapshot,
     plane: Plane,
     chosen: Sequence[DrawnBox],
     extent: tuple[int, int],
@@ -114,7 +118,7 @@ def _request(
     )
     return Request(
         task=task,
-        source=source,
+        snapshot=snapshot,
         axis=axis,
         boxes=boxes,
         labels=tuple(ids[drawn.row] for drawn in chosen),

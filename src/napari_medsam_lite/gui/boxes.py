@@ -39,7 +39,8 @@ def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
         if kind in OPEN_SHAPES:
             continue
         world = np.asarray(vertices, float) @ to_world.T + start
-        points = np.linalg.solve(matrix, (world - offset).T).T
+        # Rounded, so that edges between two voxels do not fall to either side by chance.
+        points = np.round(np.linalg.solve(matrix, (world - offset).T).T, 6)
         low, high = points.min(axis=0), points.max(axis=0)
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)

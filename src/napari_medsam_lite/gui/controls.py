@@ -71,7 +71,7 @@ def image_choice(state: SessionState) -> ComboBox:
     def offer(*_: object) -> None:
         with control.changed.blocked():
             control.reset_choices()
-            control.value = state.image
+            control.value = state.image if state.image in state.images else None
 
     control.changed.connect(lambda image: setattr(state, "image", image))
     state.events.images.connect(offer)

@@ -17,7 +17,7 @@ LABEL_COLUMN = "label"
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Snapshot:
     """An image as it was when the user pressed the button; its voxels are read off the main thread.
 
     Attributes
@@ -42,7 +42,7 @@ class Plane:
     index: int
 
 
-def source_of(image: Image) -> Source:
+def snapshot_of(image: Image) -> Snapshot:
     """What of `image` the engine needs, without reading voxels.
 
     Raises
@@ -64,10 +64,10 @@ def source_of(image: Image) -> Source:
         check_image(data[None] if data.ndim == 2 else data, name)
     sizes = np.linalg.norm(transform(image)[0], axis=0)
     z, y, x = [1.0] * (3 - image.ndim) + [float(s) for s in sizes]
-    return Source(image.data, (z, y, x), name, bool(image.rgb))
+    return Snapshot(image.data, (z, y, x), name, bool(image.rgb))
 
 
-def to_volume(source: Source) -> Volume:
+def to_volume(snapshot: Snapshot) -> Volume:
     """Read the voxels, also of a lazy array; a 2D image becomes a volume of one slice.
 
     Raises
@@ -75,14 +75,14 @@ def to_volume(source: Source) -> Volume:
     UnsupportedImageError
         If shape or type do not fit a `Volume`.
     """
-    data = np.asarray(source.data)
-    if source.rgb:
+    data = np.asarray(snapshot.data)
+    if snapshot.rgb:
         data = data[..., :3]
         if data.dtype.kind == "f":
             data = np.clip(data * 255, 0, 255).astype(np.uint8)
-    if data.ndim == 2 or source.rgb:
+    if data.ndim == 2 or snapshot.rgb:
         data = data[None]
-    return Volume(data, source.spacing, name=source.name)
+    return Volume(data, snapshot.spacing, name=snapshot.name)
 
 
 def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

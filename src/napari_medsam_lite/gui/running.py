@@ -93,7 +93,7 @@ class Running:
         request, ready = self.request, self.ready
         return Run(
             started=self.started,
-            image=request.source.name,
+            image=request.snapshot.name,
             task=request.task,
             preset=ready.preset if ready else request.preset,
             device=ready.device if ready else request.device,

@@ -15,11 +15,11 @@ from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.jobs import Ending, JobRunner
 from napari_medsam_lite.gui.layers import (
     Plane,
-    Source,
+    Snapshot,
     shown_axis,
     shown_plane,
     slice_count,
-    source_of,
+    snapshot_of,
 )
 from napari_medsam_lite.gui.painting import LabelPainter
 from napari_medsam_lite.gui.running import Running
@@ -63,7 +63,7 @@ class SessionController:
         self._work = work or Work()
         self._painter = LabelPainter()
         self._running: Running | None = None
-        self._source: Source | None = None
+        self._snapshot: Snapshot | None = None
         self._range_of: tuple[Image, int, int] | None = None
         self.runner.yielded.connect(self._on_events)
         self.runner.ended.connect(self._on_ended)
@@ -83,7 +83,7 @@ class SessionController:
     def add_boxes(self) -> None:
         """Make the image's layer of boxes (once) and hand the user the rectangle tool."""
         image = chosen_image(self.state)
-        source_of(image)
+        snapshot_of(image)
         boxes = self.companions.boxes_made(image)
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
@@ -92,14 +92,14 @@ class SessionController:
     @_told
     def segment_slice(self) -> None:
         """Segment all boxes on the slice shown."""
-        source = self._latest_source()
-        self._start(ask_slice(self.state, self.viewer.dims, self.companions, source))
+        snapshot = self._latest_snapshot()
+        self._start(ask_slice(self.state, self.viewer.dims, self.companions, snapshot))
 
     @_told
     def segment_volume(self) -> None:
         """Segment every box, or the selected ones, from its slice over the chosen range."""
-        source = self._latest_source()
-        self._start(ask_volume(self.state, self.viewer.dims, self.companions, source))
+        snapshot = self._latest_snapshot()
+        self._start(ask_volume(self.state, self.viewer.dims, self.companions, snapshot))
 
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""
@@ -220,14 +220,14 @@ class SessionController:
     def _offer_images(self, *_: object) -> None:
         """List the images anew, also when only a name has changed; choose the first if none is."""
         images = tuple(layer for layer in self.viewer.layers if isinstance(layer, Image))
+        self.state.images = images
+        self.state.events.images.emit(images, images)
         if self.state.image not in images:
             self.state.image = next(iter(images), None)
-        self.state.images = images
-        self.state.events.images.emit(images, ())
 
     def _on_image(self, *_: object) -> None:
         """Another image was chosen."""
-        self._source = self._range_of = None
+        self._snapshot = self._range_of = None
         if self.state.image is not None:
             self.state.image.events.data.connect(self._on_image_data)
         self._on_view()
@@ -235,7 +235,7 @@ class SessionController:
     def _on_image_data(self, event: Any) -> None:
         """An image's voxels were replaced, in the same array perhaps."""
         if event.source is self.state.image:
-            self._source = None
+            self._snapshot = None
             self._on_view()
 
     def _on_view(self, *_: object) -> None:
@@ -253,12 +253,12 @@ class SessionController:
             self.state.z_from, self.state.z_to = 0, min(self.state.z_to, last)
             self.state.z_last = self.state.z_to = last
 
-    def _latest_source(self) -> Source:
-        """The image's source; the same object as long as the image is the same."""
-        now, last = source_of(chosen_image(self.state)), self._source
+    def _latest_snapshot(self) -> Snapshot:
+        """The image's snapshot; the same object as long as the image is the same."""
+        now, last = snapshot_of(chosen_image(self.state)), self._snapshot
         same = last is not None and last.data is now.data and last.spacing == now.spacing
         if last is None or not same:
-            self._source = last = now
+            self._snapshot = last = now
         return last
 
     def _shown(self, image: Image) -> Plane | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.prompts import Box3D
-from napari_medsam_lite.gui.layers import Source, to_volume
+from napari_medsam_lite.gui.layers import Snapshot, to_volume
 from napari_medsam_lite.gui.state import AUTO_WINDOW, Task
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Request:
     """
 
     task: Task
-    source: Source
+    snapshot: Snapshot
     axis: int
     boxes: tuple[Box3D, ...]
     labels: tuple[int, ...]
@@ -87,7 +87,7 @@ class Work:
     def __init__(self, make_predictor: MakePredictor = load_predictor) -> None:
         self._make_predictor = make_predictor
         self._predictor: VolumePredictor | None = None
-        self._read: tuple[Source, Volume] | None = None
+        self._read: tuple[Snapshot, Volume] | None = None
 
     def run(self, request: Request) -> Iterator[Event]:
         """Segment, yielding masks as they are ready.
@@ -102,10 +102,10 @@ class Work:
         preset, device, notice = predictor.preset, predictor.device, predictor.checkpoint.notice
         yield Doing("Reading the image...")
         window = None if request.window == AUTO_WINDOW else request.window
-        predictor.set_volume(self._volume(request.source), window, request.axis)
+        predictor.set_volume(self._volume(request.snapshot), window, request.axis)
         boxes = list(request.boxes)
         one_slice = request.task == "slice"
-        total = len(boxes) if one_slice else predictor.count_slices(boxes, propagation="guided")
+        total = len(boxes) if one_slice else predictor.count_slices(boxes)
         yield Ready(preset, device, notice, total)
         if one_slice:
             index = boxes[0].extent(request.axis)[0]
@@ -122,9 +122,9 @@ class Work:
         self._predictor.use(preset=preset, device=device)
         return self._predictor
 
-    def _volume(self, source: Source) -> Volume:
-        """The source's volume; the last one is kept, so that its fingerprint is taken once."""
-        if self._read is None or self._read[0] is not source:
+    def _volume(self, snapshot: Snapshot) -> Volume:
+        """The volume of an image; the last one is kept, so that its fingerprint is taken once."""
+        if self._read is None or self._read[0] is not snapshot:
             self._read = None
-            self._read = (source, to_volume(source))
+            self._read = (snapshot, to_volume(snapshot))
         return self._read[1]

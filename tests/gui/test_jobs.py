@@ -1,0 +1,164 @@
+import threading
+import time
+
+import pytest
+
+from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
+from napari_medsam_lite.gui.jobs import THREAD_NAME, Ending, JobRunner
+
+
+class Recorder:
+    def __init__(self, runner):
+        self.batches, self.endings = [], []
+        runner.yielded.connect(self.batches.append)
+        runner.ended.connect(self.endings.append)
+
+    @property
+    def items(self):
+        return [item for batch in self.batches for item in batch]
+
+
+@pytest.fixture
+def runner(qtbot):
+    runner = JobRunner()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def seen(runner):
+    return Recorder(runner)
+
+
+def run(runner, seen, qtbot, job):
+    count = len(seen.endings)
+    runner.start(job)
+    qtbot.waitUntil(lambda: len(seen.endings) > count, timeout=5000)
+    return seen.endings[-1]
+
+
+def test_items_come_in_order_and_in_few_batches(runner, seen, qtbot):
+    assert run(runner, seen, qtbot, lambda: iter(range(5000))) == Ending("finished")
+    assert seen.items == list(range(5000))
+    assert len(seen.batches) <= 3
+    assert not runner.busy
+
+
+def test_all_jobs_run_on_one_thread_off_the_main_one(runner, seen, qtbot):
+    for _ in range(3):
+        run(runner, seen, qtbot, lambda: iter([threading.current_thread()]))
+
+    def where():
+        yield threading.current_thread()
+
+    run(runner, seen, qtbot, where)
+    run(runner, seen, qtbot, where)
+    assert seen.items[-1] is seen.items[-2]
+    assert seen.items[-1].name == THREAD_NAME
+    assert seen.items[-1] is not threading.main_thread()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DeviceMemoryError("Too little memory."), "Too little memory."),
+        (RuntimeError("shape\nmismatch"), "Something went wrong (RuntimeError: shape)."),
+        (KeyError(), "Something went wrong (KeyError: )."),
+        (SystemExit(3), "Something went wrong (SystemExit: 3)."),
+        (StopIteration(), "Something went wrong (RuntimeError: generator raised StopIteration)."),
+        (MemoryError(), "The computer ran out of memory; close programs and try again."),
+    ],
+)
+def test_every_exception_becomes_one_sentence(runner, seen, qtbot, error, sentence):
+    def job():
+        yield "before"
+        raise error
+
+    assert run(runner, seen, qtbot, job) == Ending("failed", sentence)
+    assert seen.items == ["before"]
+    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+
+
+def test_error_before_the_first_item(runner, seen, qtbot):
+    def job():
+        raise MedSAMLiteError("No.")
+
+    assert run(runner, seen, qtbot, job) == Ending("failed", "No.")
+
+
+def test_second_job_is_refused_while_one_is_in_flight(runner, seen, qtbot):
+    release = threading.Event()
+
+    def job():
+        release.wait(5)
+        yield 1
+
+    runner.start(job)
+    with pytest.raises(MedSAMLiteError, match="in progress"):
+        runner.start(job)
+    release.set()
+    qtbot.waitUntil(lambda: bool(seen.endings))
+    assert seen.items == [1]
+
+
+def test_cancel_keeps_what_is_done_and_drops_what_comes_late(runner, seen, qtbot):
+    ready, release, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def job():
+        try:
+            yield "done"
+            ready.set()
+            release.wait(5)
+            yield "late"
+            yield "never"
+        finally:
+            closed.set()
+
+    runner.start(job)
+    assert ready.wait(5)
+    runner.cancel()
+    assert seen.items == ["done"]
+    assert seen.endings == [Ending("cancelled")]
+    assert not runner.busy
+    # The next job may be asked for at once, while the thread is still in the old one.
+    runner.start(lambda: iter(["next"]))
+    release.set()
+    qtbot.waitUntil(lambda: len(seen.endings) == 2)
+    assert closed.is_set()
+    assert seen.items == ["done", "next"]
+    assert seen.endings[-1] == Ending("finished")
+
+
+def test_cancel_from_a_listener_ends_once(runner, qtbot):
+    endings = []
+    runner.yielded.connect(lambda _: runner.cancel())
+    runner.ended.connect(endings.append)
+    runner.start(lambda: iter("abc"))
+    qtbot.waitUntil(lambda: bool(endings))
+    qtbot.wait(250)
+    assert endings == [Ending("cancelled")]
+
+
+def test_cancel_without_a_job_says_nothing(runner, seen):
+    runner.cancel()
+    assert seen.endings == []
+
+
+def test_close_ends_the_thread_and_is_silent(runner, seen, qtbot):
+    started = threading.Event()
+
+    def job():
+        started.set()
+        while True:
+            time.sleep(0.01)
+            yield 1
+
+    runner.start(job)
+    assert started.wait(5)
+    runner.close()
+    before = len(seen.batches)
+    qtbot.wait(250)
+    assert len(seen.batches) == before
+    assert seen.endings == []
+    assert not [t for t in threading.enumerate() if t.name == THREAD_NAME]
+    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
