@@ -2,8 +2,8 @@
 
 The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. The
 resize is OpenCV's ``INTER_AREA`` as the published scripts use it, which is linear in rows and in
-columns, so two small matrices do it. When it enlarges, ``INTER_AREA`` is a linear interpolation with
-its own weights, not an average. The published resize answers in 8 bit, and the network feels a
+columns, so two small matrices do it. When it enlarges, ``INTER_AREA`` interpolates linearly with
+its own weights instead of averaging. The published resize answers in 8 bit, and the network feels a
 difference of one grey level, so OpenCV's rounding is kept too (tests compare with OpenCV itself).
 """
 
@@ -55,10 +55,10 @@ class ModelFrame:
         if self._enlarges:
             return self._enlarge_fixed_point(images)
         rows, columns = self._area
-        resized = rows @ images.astype(np.float32) @ columns.T
-        if self.height == 2 * self.inner[0] and self.width == 2 * self.inner[1]:
-            return np.floor(resized + 0.5).astype(np.uint8)
-        return np.rint(resized).astype(np.uint8)
+        resized: NDArray[np.float32] = rows @ images.astype(np.float32) @ columns.T
+        halves = (self.height, self.width) == (2 * self.inner[0], 2 * self.inner[1])
+        rounded: NDArray[np.float32] = np.floor(resized + 0.5) if halves else np.rint(resized)
+        return rounded.astype(np.uint8)
 
     def box_to_frame(self, box: Box2D) -> NDArray[np.float32]:
         """A box in voxels to (4,) XYXY in frame pixels, truncated as the published script does."""
@@ -88,12 +88,15 @@ class ModelFrame:
         corners, and cutting out the patch.
         """
         h, w = self.inner
+        empty = Patch((0, 0), np.zeros((0, 0), np.float32))
         reach = tight_box(logits[:h, :w] > 0)
         if reach is None:
-            return Patch((0, 0), np.zeros((0, 0), np.float32))
+            return empty
         (y_low, y_high, y_weight), (x_low, x_high, x_weight) = self._enlarge
         y = np.flatnonzero((y_high >= reach.y0) & (y_low <= reach.y1))
         x = np.flatnonzero((x_high >= reach.x0) & (x_low <= reach.x1))
+        if not y.size or not x.size:  # a small slice may have no voxel near a few positive logits
+            return empty
         wx = x_weight[x]
         top = _mix(logits[y_low[y]], x_low[x], x_high[x], wx)
         bottom = _mix(logits[y_high[y]], x_low[x], x_high[x], wx)
@@ -118,10 +121,9 @@ class ModelFrame:
 
     def _enlarge_fixed_point(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Linear interpolation in integers: weights in 1/2048, columns first, then rows."""
-        (y, y_weight), (x, x_weight) = (
-            _area_taps(size, new)
-            for size, new in zip((self.height, self.width), self.inner, strict=True)
-        )
+        h, w = self.inner
+        y, y_weight = _area_taps(self.height, h)
+        x, x_weight = _area_taps(self.width, w)
         wide = images.astype(np.int32)
         upper_x = np.minimum(x + 1, self.width - 1)
         mixed = wide[:, :, x] * (ONE - x_weight) + wide[:, :, upper_x] * x_weight
@@ -157,7 +159,7 @@ def _averaging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
     matrix = np.zeros((new_size, size))
     for i in range(new_size):
         start, stop = i * step, min((i + 1) * step, size)
-        covered = np.diff(np.clip(np.arange(size + 1), start, stop))
+        covered = np.diff(np.clip(np.arange(size + 1.0), start, stop))
         matrix[i] = np.where(covered > 1e-3, covered, 0) / (stop - start)
     return matrix.astype(np.float32)
 
@@ -176,10 +178,12 @@ def _enlarging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
 def _area_taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Lower source index, and the weight in 1/2048 of the next one, for each new pixel."""
     pixels = np.arange(new_size)
-    lower = np.minimum(np.floor(pixels * (size / new_size)).astype(np.intp), size - 1)
-    weight = (pixels + 1) - (lower + 1) * (new_size / size)
+    enlargement = new_size / size
+    lower = np.minimum(np.floor(pixels * (1 / enlargement)).astype(np.intp), size - 1)
+    # In single precision before the whole part goes, as OpenCV does: 0.99999999 becomes 0, not 1.
+    weight = ((pixels + 1) - (lower + 1) * enlargement).astype(np.float32)
     weight = np.where((weight > 0) & (lower + 1 < size), weight - np.floor(weight), 0)
-    return lower, np.rint(weight.astype(np.float32) * ONE).astype(np.int32)
+    return lower, np.rint(weight * np.float32(ONE)).astype(np.int32)
 
 
 def _bilinear_taps(size: int, new_size: int) -> tuple[NDArray[Any], ...]:

@@ -61,7 +61,6 @@ class LabelCanvas:
             best[wins] = np.maximum(item.logits[wins], np.finfo(np.float16).tiny)
         else:
             mine, theirs = item.object + 1, self._order[under]
-            wins &= (
-                (theirs <= mine) if self._overlap != "earlier" else (theirs == 0) | (theirs >= mine)
-            )
+            later = self._overlap == "later"
+            wins &= (theirs <= mine) if later else (theirs == 0) | (theirs >= mine)
         under[wins] = self._ids[item.object]

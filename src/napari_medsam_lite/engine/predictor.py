@@ -126,8 +126,8 @@ class VolumePredictor:
         volume : Volume
             HU, counts or 8 bit.
         window : str or Window, optional
-            A name of `core.window.WINDOWS`, ``"LEVEL,WIDTH"`` in HU, or a window. Default: as stored
-            for 8-bit volumes, abdomen for all others.
+            A name of `core.window.WINDOWS`, ``"LEVEL,WIDTH"`` in HU, or a window. Default: as
+            stored for 8-bit volumes, abdomen for all others.
         axis : int
             The slices lie across this array axis: 0 axial, 1 coronal, 2 sagittal for a CT stack.
 
@@ -215,9 +215,9 @@ class VolumePredictor:
         inside = self._clip(boxes)
         yield from propagate(inside, self._axis, self._frame, self._decode, propagation)
 
-    def count_slices(self, boxes: Sequence[Box3D], propagation: Propagation = "published") -> int:
+    def count_slices(self, boxes: Sequence[Box3D]) -> int:
         """How many masks `propagate_in_volume` yields at most."""
-        plans = (plan(box, self._axis, propagation) for box in self._clip(boxes))
+        plans = (plan(box, self._axis) for box in self._clip(boxes))
         return sum(len(up) + len(down) for up, down in plans)
 
     def segment_volume(
@@ -245,7 +245,7 @@ class VolumePredictor:
         """
         ids = range(1, len(boxes) + 1) if ids is None else ids
         canvas = LabelCanvas(self._chosen_volume().shape, self._axis, list(ids), overlap)
-        total = self.count_slices(boxes, propagation)
+        total = self.count_slices(boxes)
         for done, item in enumerate(self.propagate_in_volume(boxes, propagation), start=1):
             canvas.paint(item)
             if progress is not None:

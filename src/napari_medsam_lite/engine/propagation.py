@@ -85,16 +85,10 @@ class _Front:
         self.box = self.first_box
 
 
-def plan(box: Box3D, axis: int, propagation: Propagation) -> tuple[list[int], list[int]]:
-    """The slices of `box` upwards from its key slice (included) and downwards from below it.
-
-    ``"published"`` leaves out the first and the last slice of the box, as the published script does;
-    ``"guided"`` includes both.
-    """
+def plan(box: Box3D, axis: int) -> tuple[list[int], list[int]]:
+    """The slices of `box` upwards from its key slice (included), and downwards from below it."""
     first, last = box.extent(axis)
     key = (first + last) // 2 if box.key is None else box.key
-    if propagation == "published":
-        return list(range(key, max(last, key + 1))), list(range(key - 1, first, -1))
     return list(range(key, last + 1)), list(range(key - 1, first - 1, -1))
 
 
@@ -106,7 +100,7 @@ def propagate(
     A slice's box is the tight box of the mask before it, grown by 3 frame pixels. After an empty
     mask, ``"published"`` goes on with the first box; ``"guided"`` takes the object to end there.
     """
-    plans = [plan(box, axis, propagation) for box in boxes]
+    plans = [plan(box, axis) for box in boxes]
     starts = [
         _Front(i, up[:1], frame.box_to_frame(box.plane(axis)))
         for i, (box, (up, _)) in enumerate(zip(boxes, plans, strict=True))

@@ -97,17 +97,14 @@ def _check_same_network(
         for name in wanted
         if name in given and given[name].shape != wanted[name].shape
     ]
-    differences = [
-        f"{len(names)} {what} ({', '.join(names[:NAMES_SHOWN])}{', ...' if len(names) > NAMES_SHOWN else ''})"
-        for names, what in (
-            (missing, "missing"),
-            (foreign, "unknown"),
-            (shapes, "of another shape"),
-        )
-        if names
-    ]
+    kinds = ((missing, "missing"), (foreign, "unknown"), (shapes, "of another shape"))
+    differences = [f"{len(names)} {kind} ({_some(names)})" for names, kind in kinds if names]
     if differences:
         raise CheckpointError(
             f"{path.name} is not of the LiteMedSAM network: of {len(wanted)} tensors "
             f"{'; '.join(differences)}."
         )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")

@@ -1,30 +1,33 @@
 """Small layers that the encoder and the decoder share.
 
-They follow TinyViT (Wu et al., ECCV 2022) and Segment Anything (Kirillov et al., ICCV 2023); parameter
-names are those of the LiteMedSAM checkpoint.
+They follow TinyViT (Wu et al., ECCV 2022) and Segment Anything (Kirillov et al., ICCV 2023);
+parameter names are those of the LiteMedSAM checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""(q, k, v, bias) -> output, all (B, heads, tokens, channels); bias broadcasts to (B, heads, Nq, Nk)."""
+"""(q, k, v, bias) -> output, all (B, heads, tokens, channels); bias as in `manual_attention`."""
 
 
 def manual_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Softmax attention written out, as the published code computes it.
 
-    q (B, heads, Nq, D), k and v (B, heads, Nk, D), bias None or broadcastable to (B, heads, Nq, Nk).
+    q (B, heads, Nq, D); k and v (B, heads, Nk, D); bias None or broadcastable to the (B, heads,
+    Nq, Nk) scores.
     """
     scores = (q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias
-    return scores.softmax(dim=-1) @ v
+    mixed: Tensor = scores.softmax(dim=-1) @ v
+    return mixed
 
 
 class ConvNorm(nn.Module):
@@ -72,9 +75,7 @@ class MLP(nn.Module):
 
     def __init__(self, widths: list[int]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers in turn."""

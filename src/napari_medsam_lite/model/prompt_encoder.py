@@ -50,14 +50,19 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(mask_channels, channels, 1),
         )
         self.register_buffer("dense_pe", self._grid_encoding(), persistent=False)
-        self.register_load_state_dict_post_hook(_refresh_dense_pe)
+        self.register_load_state_dict_post_hook(_refresh_dense_pe)  # type: ignore[no-untyped-call]
 
     def forward(self, boxes: Tensor) -> Tensor:
         """(N, 4) boxes XYXY in frame pixels to (N, 2, C) tokens, one a corner."""
         corners = (boxes.view(-1, 2, 2) + 0.5) / self.frame
-        labels = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
+        labels = torch.cat([self._corner(2), self._corner(3)])
         tokens: Tensor = self.pe_layer(corners) + labels
         return tokens
+
+    def _corner(self, number: int) -> Tensor:
+        embedding = self.point_embeddings[number]
+        assert isinstance(embedding, nn.Embedding)
+        return embedding.weight
 
     def _grid_encoding(self) -> Tensor:
         """(C, grid, grid): the encoding of each embedding pixel's centre."""

@@ -1,9 +1,9 @@
 """The image encoder: TinyViT (Wu et al., ECCV 2022) as LiteMedSAM changed it.
 
-Changes against the classification network: the patch embedding keeps the full resolution, the last
-stage keeps the third one's 64 x 64, and a SAM neck gives 256 channels. Windows that do not divide the
-image are padded with zero tokens, and those tokens do take part as keys: the published weights were
-trained with them.
+Changes against the classification network: the patch embedding keeps the full resolution, the
+last stage keeps the third one's 64 x 64, and a SAM neck gives 256 channels. Windows that do not
+divide the image are padded with zero tokens, and those tokens do take part as keys: the published
+weights were trained with them.
 """
 
 from __future__ import annotations

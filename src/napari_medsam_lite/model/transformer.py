@@ -25,7 +25,8 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, C / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        b, n, c = x.shape
+        return x.view(b, n, self.heads, c // self.heads).transpose(1, 2)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Q (B, Nq, C), k and v (B, Nk, C) to (B, Nq, C)."""

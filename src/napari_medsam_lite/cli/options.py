@@ -1,0 +1,82 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.window import WINDOWS, parse_window
+from napari_medsam_lite.io.boxes import parse_box
+
+Commands = Any
+"""What argparse gives for adding commands; its type has no public name."""
+
+
+def add_command(
+    commands: Commands, name: str, help_text: str, example: str, run: Callable[..., int]
+) -> argparse.ArgumentParser:
+    """A command with the options that every command has."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text,
+        epilog=f"Example: {example}",
+    )
+    parser.add_argument("--json", action="store_true", help="print for machines")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    parser.set_defaults(run_command=run)
+    return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """--preset, --device, --checkpoint."""
+    parser.add_argument("--preset", choices=[AUTO, *PRESETS], default=AUTO, help="default: auto")
+    parser.add_argument("--device", default=AUTO, help="auto, cpu, cuda, mps; default: auto")
+    parser.add_argument("--checkpoint", help="a LiteMedSAM checkpoint; default: the official one")
+
+
+def box_argument(text: str) -> Box3D:
+    """A box for argparse, which tells wrong use by exit status 2."""
+    box: Box3D = _checked(parse_box, text)
+    return box
+
+
+def window_argument(text: str) -> str:
+    """A window's name or ``"LEVEL,WIDTH"``, checked."""
+    _checked(lambda t: parse_window(t, Volume(np.zeros((1, 1, 1), np.uint8))), text)
+    return text
+
+
+def _checked(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except MedSAMLiteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+WINDOW_HELP = f"{', '.join(WINDOWS)}, or LEVEL,WIDTH in HU; default: abdomen, none for 8-bit"
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2))
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; what it yields takes (done, total)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

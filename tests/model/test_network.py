@@ -1,0 +1,47 @@
+import torch
+
+from napari_medsam_lite.model.layers import LayerNorm2d, manual_attention
+from napari_medsam_lite.model.prompt_encoder import PromptEncoder
+from napari_medsam_lite.model.tiny_vit import TinyViTBlock, offset_index
+
+
+def test_manual_attention_is_softmax_attention():
+    q, k, v = (torch.randn(2, 3, n, 8) for n in (4, 5, 5))
+    bias = torch.randn(3, 4, 5)
+    torch.testing.assert_close(
+        manual_attention(q, k, v, bias),
+        torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias),
+    )
+
+
+def test_layer_norm_2d_normalises_channels():
+    x = torch.randn(2, 16, 3, 3) * 5 + 2
+    expected = torch.nn.functional.layer_norm(x.permute(0, 2, 3, 1), (16,), eps=1e-6)
+    torch.testing.assert_close(LayerNorm2d(16)(x), expected.permute(0, 3, 1, 2))
+
+
+def test_offset_index_shares_equal_distances():
+    index = offset_index(3)
+    assert index.shape == (9, 9)
+    assert index.max() + 1 == 9
+    assert index[0, 4] == index[8, 4] == index[4, 0]
+    assert index[0, 1] != index[0, 3]
+
+
+def test_padded_tokens_take_part():
+    """The published weights were trained so: a 10 x 10 image is not its 14 x 14 padding's corner."""
+    torch.manual_seed(0)
+    block = TinyViTBlock(16, 2, 7, 4).eval()
+    x = torch.randn(1, 10, 10, 16)
+    padded = torch.nn.functional.pad(x, (0, 0, 0, 4, 0, 4))
+    with torch.inference_mode():
+        assert block.attention(x).shape == x.shape
+        torch.testing.assert_close(block.attention(x), block.attention(padded)[:, :10, :10])
+
+
+def test_dense_positions_follow_the_loaded_frequencies():
+    encoder = PromptEncoder(16, 256, 4, 16)
+    other = PromptEncoder(16, 256, 4, 16)
+    assert not torch.equal(encoder.dense_pe, other.dense_pe)
+    other.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(encoder.dense_pe, other.dense_pe)

@@ -1,0 +1,51 @@
+"""The published LiteMedSAM scripts' answers on a real CT, pinned.
+
+The references hold what the scripts gave (see ../shared/ct/README.md); ours must give the same.
+"""
+
+import numpy as np
+import pytest
+
+from napari_medsam_lite import Box3D, Volume, VolumePredictor
+from napari_medsam_lite.core.agreement import dice, dice_by_label
+
+pytestmark = pytest.mark.slow
+
+LEAST_MEAN = {"eager": 0.999, "sdpa": 0.998}
+LEAST = {"eager": 0.99, "sdpa": 0.98}
+
+
+@pytest.fixture(scope="module", params=["eager", "sdpa"])
+def predictor(request):
+    """One predictor a preset: the two protocols share the encodings of the 30 slices."""
+    return VolumePredictor(preset=request.param, device="cpu")
+
+
+def test_flare_protocol(predictor, shared_ct):
+    case = np.load(shared_ct / "CT_tseg_gts.npz")
+    reference = np.load(shared_ct / "reference" / "CT_tseg_gts.npz")["segs"]
+    predictor.set_volume(Volume(case["imgs"]))
+    labels = predictor.segment_from_labels(case["gts"])
+    values = list(dice_by_label(labels, reference).values())
+    assert len(values) == 23
+    assert np.mean(values) >= LEAST_MEAN[predictor.preset]
+    assert min(values) >= LEAST[predictor.preset]
+
+
+def test_objects_from_the_middle_slice_outwards(predictor, shared_ct):
+    case = np.load(shared_ct / "3DBox_CT_tseg.npz")
+    reference = np.load(shared_ct / "reference" / "3DBox_CT_tseg_objects.npz")
+    shape = tuple(reference["shape"])
+    expected = np.unpackbits(reference["masks"])[: np.prod(shape)].reshape(shape).astype(bool)
+    boxes = [
+        Box3D(*(int(v) for v in (z0, y0, x0, z1, y1, x1)))
+        for x0, y0, z0, x1, y1, z1 in case["boxes"]
+    ]
+    predictor.set_volume(Volume(case["imgs"]))
+    masks = np.zeros(shape, bool)
+    for item in predictor.propagate_in_volume(boxes):
+        masks[item.object, item.index][item.window] = item.patch
+    values = [dice(mask, wanted) for mask, wanted in zip(masks, expected, strict=True)]
+    assert np.mean(values) >= LEAST_MEAN[predictor.preset]
+    assert min(values) >= LEAST[predictor.preset]
+    assert predictor.timings.boxes_decoded == predictor.count_slices(boxes)
