@@ -177,6 +177,7 @@ def test_new_layers_lie_where_the_image_does():
         shear=(0.1, 0, 0),
         affine=np.diag([-1, 1, 2, 1.0]),
         units=("mm", "mm", "mm"),
+        metadata={"medsam_lite": "the file's exact geometry"},
     )
     boxes, labels = new_boxes_layer(image), new_labels_layer(image)
     for layer in (boxes, labels):
@@ -186,6 +187,7 @@ def test_new_layers_lie_where_the_image_does():
             np.testing.assert_allclose(layer.data_to_world(point), image.data_to_world(point))
     assert labels.data.shape == (8, 9, 10)
     assert labels.data.dtype == np.uint8
+    assert labels.metadata == image.metadata
     assert (boxes.name, labels.name) == ("CT boxes", "CT labels")
     assert not fits(Labels(np.zeros((8, 9, 10), int)), image)
 

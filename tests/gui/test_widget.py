@@ -7,9 +7,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
+    QAbstractSpinBox,
     QComboBox,
     QLabel,
-    QAbstractSpinBox,
     QTreeWidget,
     QWidget,
 )

@@ -160,9 +160,16 @@ def new_boxes_layer(image: Image) -> Shapes:
 
 
 def new_labels_layer(image: Image) -> Labels:
-    """An empty Labels layer in the place of `image`."""
-    shape = image.data.shape[: image.ndim]
-    return Labels(np.zeros(shape, np.uint8), name=f"{image.name} labels", **_place(image))
+    """An empty Labels layer in the place of `image`.
+
+    The metadata come along: a reader's exact geometry is in there, and goes into saved labels.
+    """
+    return Labels(
+        np.zeros(image.data.shape[: image.ndim], np.uint8),
+        name=f"{image.name} labels",
+        metadata=dict(image.metadata),
+        **_place(image),
+    )
 
 
 def fits(layer: Layer, image: Image) -> bool:
