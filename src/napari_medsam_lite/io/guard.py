@@ -77,7 +77,8 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there takes its place at the end.
 
-    The temporary name ends as `path` does, so that writers that look at the suffix are content.
+    The temporary name ends as `path` does, in small letters, so that writers that look at the
+    suffix are content.
     If the block fails, the temporary file is removed and `path` is as before.
 
     Raises
@@ -87,7 +88,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     # Through links, so that the file a link points to is replaced and the link stays.
     target = Path(path).resolve()
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name.lower()}")
     try:
         if target.is_dir():
             raise OSError(errno.EISDIR, "is a folder")

@@ -132,7 +132,7 @@ def _voxels(image: Any, path: Path) -> NDArray[Any]:
     if (image.dataobj.slope, image.dataobj.inter) == (1, 0) and stored.kind in "iuc":
         data = np.asarray(image.dataobj)
     else:
-        data = image.dataobj.get_scaled(dtype=np.float32).astype(np.float32, copy=False)
+        data = np.asarray(image.dataobj, dtype=np.float32)
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.prompts import Box3D
-from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import Limits, parse_window
 from napari_medsam_lite.io.guard import replacing
 
@@ -109,6 +109,7 @@ def draw_overlay(
         raise UnsupportedImageError(
             f"{volume.name}: there is no slice {index}; they go from 0 to {volume.shape[axis] - 1}."
         )
+    check_finite(volume)
     plane = volume.slices(axis, [index])[0]
     limits = limits or parse_window(None, volume).fit(volume)
     grey = plane if volume.is_colour else np.repeat(limits.to_uint8(plane)[..., None], 3, axis=2)

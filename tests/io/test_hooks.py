@@ -1,0 +1,157 @@
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_medsam_lite.core.case import Case
+from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io import hooks
+from napari_medsam_lite.io.files import read_volume
+
+DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
+RAS = np.diag([0.7, 0.8, 3.0, 1])
+RAS[:3, 3] = (10, 20, 30)
+OBLIQUE = RAS.copy()
+OBLIQUE[1, 2], OBLIQUE[2, 1] = 0.4, -0.1
+
+
+def nifti(folder, affine=RAS, name="ct.nii.gz"):
+    path = folder / name
+    nib.Nifti1Image(DATA, affine).to_filename(path)
+    return str(path)
+
+
+def read(path):
+    reader = hooks.get_reader(path)
+    assert reader is not None
+    return reader(path)
+
+
+def test_only_our_files_are_claimed(tmp_path):
+    ours, other = tmp_path / "a.npz", tmp_path / "b.npz"
+    np.savez(ours, imgs=np.zeros((3, 4, 5), np.uint8))
+    np.savez(other, image=np.zeros(3))
+    assert hooks.get_reader(str(ours)) is not None
+    assert hooks.get_reader([str(ours), nifti(tmp_path)]) is not None
+    assert hooks.get_reader(str(other)) is None
+    assert hooks.get_reader(str(tmp_path / "missing.npz")) is None
+    assert hooks.get_reader(str(tmp_path / "a.tif")) is None
+    assert hooks.get_reader([str(ours), str(tmp_path / "a.tif")]) is None
+    assert hooks.get_reader([]) is None
+
+
+def test_an_image_lies_in_the_lps_world(tmp_path):
+    ((data, look, kind),) = read(nifti(tmp_path))
+    assert kind == "image"
+    np.testing.assert_array_equal(data, DATA.T)
+    affine = look["affine"]
+    # RAS (x, y, z) = (10, 20, 30) is LPS (z, y, x) = (30, -20, -10).
+    np.testing.assert_allclose(affine @ (0, 0, 0, 1), (30, -20, -10, 1))
+    np.testing.assert_allclose(np.diag(affine), (3, -0.8, -0.7, 1), rtol=1e-6)
+    assert look["contrast_limits"] == (-160, 240)
+    assert look["name"] == "ct"
+
+
+def test_an_lps_file_needs_scale_and_translate_only(tmp_path):
+    ((_, look, _),) = read(nifti(tmp_path, np.diag([-0.7, -0.8, 3.0, 1])))
+    np.testing.assert_allclose(look["scale"], (3, 0.8, 0.7), rtol=1e-6)
+    np.testing.assert_allclose(look["translate"], (0, 0, 0))
+    assert "affine" not in look
+
+
+def test_an_oblique_volume_is_shown_straight_and_keeps_its_place(tmp_path):
+    path = nifti(tmp_path, OBLIQUE)
+    ((data, look, _),) = read(path)
+    np.testing.assert_allclose(look["scale"], read_volume(path).spacing)
+    assert "affine" not in look
+    target = str(tmp_path / "labels.nii.gz")
+    hooks.write_labels_layer(target, (data > 0).astype(int), {"metadata": look["metadata"]})
+    np.testing.assert_array_equal(nib.load(target).affine, nib.load(path).affine)
+
+
+def test_a_case_brings_its_boxes_and_hidden_truth(tmp_path):
+    path = tmp_path / "a.npz"
+    image = np.zeros((3, 4, 5), np.uint8)
+    np.savez(path, imgs=image, gts=image, boxes=[[0, 0, 0, 2, 2, 2]], spacing=(0.7, 0.8, 3))
+    (_, look, kind), (_, truth, truth_kind) = read(str(path))
+    assert (kind, truth_kind) == ("image", "labels")
+    assert not truth["visible"]
+    assert look["contrast_limits"] == (0, 255)
+    np.testing.assert_allclose(look["scale"], (3, 0.8, 0.7))
+    assert len(look["metadata"]["medsam_lite"]["boxes"]) == 1
+
+
+@pytest.mark.parametrize("shape", [(7, 6), (7, 6, 3)])
+def test_a_2d_image_is_a_2d_layer(tmp_path, shape):
+    path = tmp_path / "a.npz"
+    np.savez(path, imgs=np.zeros(shape, np.uint8))
+    ((data, look, _),) = read(str(path))
+    assert data.shape == shape
+    assert look["rgb"] == (len(shape) == 3)
+    assert len(look["scale"]) == 2
+    target = str(tmp_path / "labels.npz")
+    hooks.write_labels_layer(target, np.ones((7, 6), int), {"metadata": look["metadata"]})
+    with np.load(target) as out:
+        assert out["segs"].shape == (7, 6)
+
+
+def test_no_window_for_what_is_no_ct():
+    ((_, look, _),) = hooks.case_layers(Case(Volume(np.arange(24.0).reshape(2, 3, 4))))
+    assert "contrast_limits" not in look
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    scale=st.tuples(*[st.floats(0.2, 5)] * 3),
+    translate=st.tuples(*[st.floats(-100, 100)] * 3),
+    rotate=st.tuples(*[st.floats(-90, 90)] * 3),
+    shear=st.tuples(*[st.floats(-0.5, 0.5)] * 3),
+)
+def test_any_layer_is_saved_where_napari_shows_it(tmp_path, scale, translate, rotate, shear):
+    layers = pytest.importorskip("napari.layers")
+    layer = layers.Labels(
+        np.ones((2, 3, 4), int),
+        scale=scale, translate=translate, rotate=rotate, shear=shear,
+        affine=np.diag([1, -1, 2, 1.0]),
+    )  # fmt: skip
+    data, meta, _ = layer.as_layer_data_tuple()
+    path = str(tmp_path / "labels.nii")
+    assert hooks.write_labels_layer(path, data, meta) == [path]
+    for index in ((0, 0, 0), (1, 0, 0), (0, 2, 0), (1, 2, 3)):
+        z, y, x = layer.data_to_world(index)  # LPS
+        stored = nib.load(path).affine @ (*index[::-1], 1)
+        np.testing.assert_allclose(stored[:3], (-x, -y, z), atol=1e-3)
+
+
+def test_a_2d_layer_without_metadata(tmp_path):
+    path = str(tmp_path / "labels.nii.gz")
+    hooks.write_labels_layer(path, np.ones((3, 4), int), {"scale": np.array([0.8, 0.7])})
+    np.testing.assert_allclose(read_volume(path).spacing, (1, 0.8, 0.7), rtol=1e-6)
+
+
+def test_labels_over_time_are_refused(tmp_path):
+    with pytest.raises(FileFormatError, match="4 dimensions"):
+        hooks.write_labels_layer(str(tmp_path / "l.npz"), np.zeros((2, 2, 2, 2), int), {})
+
+
+def test_the_phantom_sample():
+    (image, look, _), (truth, hidden, kind) = hooks.phantom_layers()
+    assert image.shape == truth.shape == (64, 256, 256)
+    assert kind == "labels"
+    assert not hidden["visible"]
+    np.testing.assert_allclose(look["scale"], (3, 1.5, 1.5))
+    held = look["metadata"]["medsam_lite"]
+    assert len(held["boxes"]) == len(held["names"]) == truth.max()
+
+
+def test_the_manifest_names_what_is_there():
+    manifest = pytest.importorskip("npe2").PluginManifest.from_distribution("napari-medsam-lite")
+    functions = {c.python_name for c in manifest.contributions.commands or []}
+    for name in ("get_reader", "write_labels_layer", "phantom_layers", "totalseg_layers"):
+        assert f"napari_medsam_lite.io.hooks:{name}" in functions
+        assert callable(getattr(hooks, name))

@@ -1,0 +1,230 @@
+import gzip
+import pickle
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.files import read_volume, write_labels
+from napari_medsam_lite.io.nifti import swap_axis_order
+
+DATA = np.random.default_rng(0).integers(-1000, 1000, (5, 4, 3), np.int16)  # (X, Y, Z)
+AFFINE = np.array([[-0.7, 0, 0, 30], [0, 0.8, 0, -40], [0, 0, 3, 100], [0, 0, 0, 1.0]])
+
+
+def save(folder, data=DATA, affine=AFFINE, name="ct.nii.gz", kind=nib.Nifti1Image, **header):
+    image = kind(data, affine)
+    for key, value in header.items():
+        image.header[key] = value
+    path = folder / name
+    image.to_filename(path)
+    return path
+
+
+@st.composite
+def affines(draw):
+    """Oblique or straight, flipped or not, offset, anisotropic."""
+    angles = draw(st.one_of(st.just((0, 0, 0)), st.tuples(*[st.floats(-180, 180)] * 3)))
+    flips = draw(st.tuples(*[st.sampled_from([-1, 1])] * 3))
+    zooms = draw(st.tuples(*[st.floats(0.1, 10)] * 3))
+    offset = draw(st.tuples(*[st.floats(-500, 500)] * 3))
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    affine[:3, :3] *= np.multiply(flips, zooms)
+    affine[:3, 3] = offset
+    return affine
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    affine=affines(),
+    codes=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    same=st.booleans(),
+    kind=st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]),
+    suffix=st.sampled_from([".nii", ".nii.gz"]),
+)
+def test_labels_keep_the_geometry_to_the_bit(tmp_path, affine, codes, same, kind, suffix):
+    image = kind(DATA, affine)
+    image.set_sform(affine, code=codes[0])
+    image.set_qform(affine if same else np.diag([2, 2, 2, 1.0]), code=codes[1])
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4:] = 7
+    source, target = tmp_path / f"ct{suffix}", tmp_path / "labels.nii.gz"
+    image.to_filename(source)
+
+    volume = read_volume(source)
+    labels = (volume.data > 0) * 3
+    write_labels(target, labels, volume)
+
+    before, after = nib.load(source), nib.load(target)
+    np.testing.assert_array_equal(after.affine, before.affine)
+    assert type(after) is type(before)
+    for key in ("sform_code", "qform_code", "pixdim", "xyzt_units", "dim"):
+        np.testing.assert_array_equal(after.header[key], before.header[key], key)
+    for form in ("get_sform", "get_qform"):
+        np.testing.assert_array_equal(getattr(after, form)(), getattr(before, form)())
+    np.testing.assert_array_equal(np.asanyarray(after.dataobj), labels.T)
+    assert after.get_data_dtype() == np.uint8
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(affine=affines(), index=st.tuples(*[st.integers(0, 2)] * 3))
+def test_a_voxel_has_one_place(tmp_path, affine, index):
+    volume = read_volume(save(tmp_path, affine=affine))
+    x, y, z = index
+    assert volume.data[z, y, x] == DATA[x, y, z]
+    stored = nib.load(tmp_path / "ct.nii.gz").affine
+    world = stored @ (x, y, z, 1)
+    np.testing.assert_allclose(volume.affine @ (z, y, x, 1), world[[2, 1, 0, 3]])
+    np.testing.assert_allclose(volume.spacing, nib.affines.voxel_sizes(stored)[::-1])
+    np.testing.assert_array_equal(swap_axis_order(swap_axis_order(affine)), affine)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(affine=affines())
+def test_a_volume_of_no_file_is_written_where_it_is(tmp_path, affine):
+    zooms = tuple(nib.affines.voxel_sizes(affine)[::-1])
+    volume = Volume(DATA.T, zooms, swap_axis_order(affine))
+    write_labels(tmp_path / "labels.nii", np.ones(volume.shape, np.uint8), volume)
+    np.testing.assert_allclose(nib.load(tmp_path / "labels.nii").affine, affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, ">i2"])
+def test_integers_stay_integers(tmp_path, dtype):
+    data = np.abs(DATA) % 200
+    volume = read_volume(save(tmp_path, data.astype(dtype)))
+    assert volume.data.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(volume.data, data.T)
+
+
+def test_scaling_gives_float32(tmp_path):
+    image = nib.Nifti1Image(DATA, AFFINE)
+    image.header.set_slope_inter(0.5, -1024)
+    path = tmp_path / "ct.nii.gz"
+    image.to_filename(path)  # whole numbers are stored as they are, whatever the scaling
+    volume = read_volume(path)
+    assert volume.data.dtype == np.float32
+    np.testing.assert_allclose(volume.data, DATA.T * 0.5 - 1024)
+    write_labels(tmp_path / "l.nii.gz", np.full(volume.shape, 3), volume)
+    labels = nib.load(tmp_path / "l.nii.gz")
+    assert (np.asanyarray(labels.dataobj) == 3).all()
+    assert (labels.dataobj.slope, labels.dataobj.inter) == (1, 0)
+    assert read_volume(save(tmp_path, DATA.astype(np.float64))).data.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 1), (5, 4, 3, 1), (5, 4, 3, 1, 1)])
+def test_missing_and_trailing_dimensions(tmp_path, shape):
+    volume = read_volume(save(tmp_path, DATA.ravel()[: np.prod(shape)].reshape(shape)))
+    assert volume.shape == (3 if 3 in shape else 1, 4, 5)
+    labels = np.arange(np.prod(volume.shape)).reshape(volume.shape)
+    write_labels(tmp_path / "labels.nii.gz", labels, volume)
+    written = nib.load(tmp_path / "labels.nii.gz")
+    assert written.shape == nib.load(tmp_path / "ct.nii.gz").shape
+    np.testing.assert_array_equal(read_volume(tmp_path / "labels.nii.gz").data, labels)
+
+
+def test_nothing_about_the_patient_goes_into_the_labels(tmp_path):
+    image = nib.Nifti1Image(DATA, AFFINE)
+    image.header["descrip"] = b"Jane"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Jane"))
+    image.to_filename(tmp_path / "ct.nii")
+    volume = read_volume(tmp_path / "ct.nii")
+    write_labels(tmp_path / "labels.nii", np.zeros(volume.shape, int), volume)
+    assert b"Jane" not in (tmp_path / "labels.nii").read_bytes()
+    assert volume.source.header["descrip"] == b"Jane"
+
+
+def test_several_frames_are_refused(tmp_path):
+    with pytest.raises(UnsupportedImageError, match="4 dimensions"):
+        read_volume(save(tmp_path, np.zeros((5, 4, 3, 2), np.int16)))
+
+
+def test_colour_is_refused(tmp_path):
+    rgb = np.zeros((5, 4, 3), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    with pytest.raises(FileFormatError, match="colour"):
+        read_volume(save(tmp_path, rgb))
+
+
+def test_complex_is_refused(tmp_path):
+    with pytest.raises(UnsupportedImageError, match="complex"):
+        read_volume(save(tmp_path, DATA.astype(np.complex64)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0])
+def test_an_affine_without_a_place_is_refused(tmp_path, bad):
+    path = save(tmp_path, name="ct.nii")
+    image = nib.load(path, mmap=False)
+    image.header["srow_x"][0] = bad
+    content = bytearray(path.read_bytes())
+    content[:348] = image.header.binaryblock
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="affine"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+@pytest.mark.parametrize("part", [0, 0.2, 0.9, 0.999])
+def test_cut_files(tmp_path, name, part):
+    data = np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20), np.int16)
+    path = save(tmp_path, data, name=name)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(FileFormatError, match=r"ct\.nii") as caught:
+        read_volume(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", [0.5, 0.99])
+def test_a_flipped_byte_is_found(tmp_path, place):
+    data = np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20), np.int16)
+    path = save(tmp_path, data)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= 0x55
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello" * 1000, b"\x1f\x8bnope" * 100, gzip.compress(b"hello" * 1000)]
+)
+def test_other_files(tmp_path, content):
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="NIfTI"):
+        read_volume(path)
+
+
+def test_the_name_does_not_decide_the_packing(tmp_path):
+    path = save(tmp_path)
+    plain = tmp_path / "plain.nii"
+    plain.write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(read_volume(plain).data, DATA.T)
+
+
+def test_a_volume_travels_to_another_process(tmp_path):
+    volume = pickle.loads(pickle.dumps(read_volume(save(tmp_path))))
+    write_labels(tmp_path / "labels.nii.gz", np.ones(volume.shape, int), volume)
+    np.testing.assert_array_equal(
+        nib.load(tmp_path / "labels.nii.gz").affine, volume.source.header.get_best_affine()
+    )
+
+
+def test_the_shared_ct(shared_ct):
+    volume = read_volume(shared_ct / "totalseg_ct.nii.gz")
+    organs = read_volume(shared_ct / "totalseg_organs.nii.gz")
+    assert volume.shape == organs.shape == (30, 101, 122)
+    assert volume.data.dtype == np.int16
+    assert volume.spacing == (3.0, 3.0, 3.0)
+    assert 40 < volume.data[organs.data == 5].mean() < 60  # liver
