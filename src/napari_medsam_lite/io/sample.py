@@ -109,6 +109,8 @@ def totalseg_ct(folder: str | Path | None = None) -> Volume:
 
 
 def _short(error: Exception | None) -> str:
+    if isinstance(error, PermissionError):
+        return "the cache folder may not be written"
     if isinstance(error, ValueError):
         return "the file there is not the expected one"
     return f"no answer from {TOTALSEG_URLS[0].split('/')[2]}"
