@@ -1,0 +1,153 @@
+"""The commands as a user types them, with the real network on a small volume."""
+
+import json
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_medsam_lite.cli import main
+from napari_medsam_lite.core.agreement import dice
+
+AFFINE = np.array([[-0.8, 0, 0, 90], [0, 0.8, 0, -120], [0, 0, 5, 7], [0, 0, 0, 1.0]])
+BOX = "38,28,2,92,72,4"
+
+
+@pytest.fixture(scope="module")
+def ball():
+    z, y, x = np.ogrid[:6, :100, :128]
+    inside = ((z - 3) / 4) ** 2 + ((y - 50) / 20) ** 2 + ((x - 65) / 25) ** 2 < 1
+    noise = np.random.default_rng(0).normal(0, 8, inside.shape)
+    return (np.where(inside, 60, -90) + noise).astype(np.int16), inside
+
+
+@pytest.fixture
+def nifti(tmp_path, ball):
+    path = tmp_path / "ct.nii.gz"
+    nib.save(nib.Nifti1Image(ball[0].transpose(2, 1, 0), AFFINE), path)
+    return path
+
+
+@pytest.fixture
+def npz(tmp_path, ball):
+    path = tmp_path / "cases" / "3DBox_ball.npz"
+    path.parent.mkdir()
+    eight_bit = np.clip((ball[0] + 160) * 0.6, 0, 255).astype(np.uint8)
+    boxes = np.array([[38, 28, 2, 92, 72, 4]])
+    np.savez_compressed(path, imgs=eight_bit, boxes=boxes, gts=ball[1], spacing=[5.0, 0.8, 0.8])
+    return path
+
+
+def run(*arguments):
+    return main(["segment", *map(str, arguments), "--preset", "sdpa", "--device", "cpu"])
+
+
+def test_nifti_in_and_out(nifti, tmp_path, ball, capsys):
+    out = tmp_path / "labels.nii.gz"
+    assert run(nifti, "-o", out, "--box", BOX, "--overlay", tmp_path / "o.png", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    written = nib.load(out)
+    labels = np.asarray(written.dataobj).transpose(2, 1, 0)
+    np.testing.assert_array_equal(written.affine, nib.load(nifti).affine)
+    assert set(np.unique(labels)) == {0, 1}
+    assert dice(labels[2:5] == 1, ball[1][2:5]) > 0.85
+    assert (tmp_path / "o.png").stat().st_size > 1000
+    assert {"read", "encode", "decode", "write", "total"} <= set(row["seconds"])
+    assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 3, "sdpa")
+
+
+def test_npz_in_and_out_of_a_folder(npz, tmp_path, capsys):
+    assert run(npz.parent, "-o", tmp_path / "out") == 0
+    with np.load(tmp_path / "out" / npz.name) as written:
+        assert written["segs"].shape == (6, 100, 128)
+        np.testing.assert_allclose(written["spacing"], [5.0, 0.8, 0.8], rtol=1e-6)
+    assert "mean Dice" in capsys.readouterr().out
+
+
+def test_one_bad_file_does_not_stop_the_rest(npz, tmp_path, capsys):
+    (npz.parent / "a_bad.npz").write_bytes(b"not a zip")
+    assert run(npz.parent, "-o", tmp_path / "out") == 1
+    assert (tmp_path / "out" / npz.name).exists()
+    assert "a_bad.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["none.nii.gz", "-o", "x.nii.gz", "--box", BOX], "does not exist"),
+        (["ct.nii.gz", "-o", "x.nii.gz"], "no boxes"),
+        (["ct.nii.gz", "-o", "x.nii.gz", "--box", "500,500,0,600,600,3"], "outside"),
+        (["ct.nii.gz", "-o", "x.nii.gz", "--box", "5,5,0,5,60,3"], "no area"),
+        (["ct.nii.gz", "-o", "x.txt", "--box", BOX], "is not a folder|cannot be made|x.txt"),
+        (["ct.nii.gz", "-o", "ct.nii.gz", "--box", BOX], "is the image itself"),
+        (["ct.nii.gz", "-o", "x.nii.gz", "--boxes", "none.csv"], "does not exist"),
+        (["ct.nii.gz", "-o", "x.nii.gz", "--box", BOX, "--checkpoint", "none.pth"], "checkpoint"),
+    ],
+)
+def test_failures_are_one_sentence(arguments, text, nifti, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("in the way")
+    before = nifti.read_bytes()
+    assert run(*arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(text, error), error
+    assert "Traceback" not in error
+    assert nifti.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["paint"],
+        ["segment", "a.nii.gz"],
+        ["segment", "a.nii.gz", "-o", "b.nii.gz", "--box", "1,2,3"],
+        ["segment", "a.nii.gz", "-o", "b.nii.gz", "--window", "moon"],
+        ["segment", "a.nii.gz", "-o", "b.nii.gz", "--preset", "warp"],
+    ],
+)
+def test_wrong_use_is_status_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(Exception, match="does not exist"):
+        run(tmp_path / "none.npz", "-o", tmp_path / "x.npz", "--debug")
+
+
+@pytest.mark.parametrize("command", ["demo", "segment", "presets", "weights", "doctor"])
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"Example: medsam-lite {command}" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_presets(capsys):
+    assert main(["presets", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["eager"]["unavailable"] is None
+    assert main(["presets"]) == 0
+    assert "the published arithmetic" in capsys.readouterr().out
+
+
+def test_weights(capsys):
+    assert main(["weights", "--verify", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["official"]
+    assert row["tensors"] == 435
+    assert main(["weights"]) == 0
+    assert row["sha256"] in capsys.readouterr().out
+
+
+def test_doctor(capsys, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["checkpoint"] == "official"
+    assert report["presets"]["sdpa"] == "available"
+    assert report["packages"]["torch"] != "not installed"
