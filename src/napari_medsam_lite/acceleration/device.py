@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+import sys
+from functools import cache
 
 import torch
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
 
 AUTO = "auto"
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MMAP_THRESHOLD = 256 << 20
+MMAP_THRESHOLD_DOCUMENTED = 32 << 20
+TRIM_THRESHOLD = 512 << 20
 
 
 def resolve_device(name: str = AUTO) -> torch.device:
@@ -30,8 +38,9 @@ def resolve_device(name: str = AUTO) -> torch.device:
     if device.type not in available_devices() or (
         device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     ):
+        found = ", ".join(available_devices())
         raise BackendUnavailableError(
-            f"The device '{name}' is not available here; available: {', '.join(available_devices())}."
+            f"The device '{name}' is not available here; available: {found}."
         )
     return device
 
@@ -51,5 +60,27 @@ def device_label(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device.type == "cpu":
-        return f"{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads"
+        processor = platform.processor() or platform.machine()
+        return f"{processor} CPU, {torch.get_num_threads()} threads"
     return str(device)
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Let glibc keep the memory of freed activations, and say whether it does.
+
+    By default it maps every block above some 32 MB anew and gives it back when freed, so that each
+    layer pays for fresh zeroed pages. The trim threshold alone is harmful: setting it fixes the mapping
+    threshold at 128 kB, and then every activation is mapped anew. The manual page puts the mapping
+    threshold's maximum at 32 MB; glibc 2.36 takes more, and an older one that refuses gets 32 MB. Blocks
+    above 256 MB (whole volumes) still go back to the system at once. Only Linux with glibc.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # musl
+        return False
+    mapped = mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD) or mallopt(
+        M_MMAP_THRESHOLD, MMAP_THRESHOLD_DOCUMENTED
+    )
+    return bool(mapped and mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD))

@@ -124,6 +124,7 @@ PRESETS: dict[str, Preset] = {
             "nested",
             "windows without padding as nested tensors, with SDPA",
             attention="nested",
+            fused=True,
             devices=("cuda", "cpu"),
         ),
         Preset(

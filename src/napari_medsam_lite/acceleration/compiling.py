@@ -1,0 +1,103 @@
+"""torch.compile of the network's parts.
+
+The report compiled the whole model and then called its parts, which compiles nothing: a compiled module
+is compiled in its own call. Here encoder and decoder are compiled, and run once to have it done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+import torch
+from torch import Tensor
+
+from napari_medsam_lite.acceleration.lean import LeanMedSAM
+from napari_medsam_lite.core.errors import BackendUnavailableError
+
+log = logging.getLogger(__name__)
+
+FRAME = 256
+CUDA_BATCH = 8
+"""Images and boxes a CUDA graph takes at a time: graphs have fixed shapes, so batches are filled up."""
+
+
+class CompiledMedSAM:
+    """A network whose encoder and decoder torch.compile has built, for any batch size.
+
+    On the CPU three graphs are built: the encoder for one image (a batch is no faster there), the
+    decoder for one box and for any number of boxes, since torch treats a size of one as a case of its
+    own. With CUDA graphs there is one of each, for a batch of fixed size.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the compiler fails, with its first line.
+    """
+
+    def __init__(
+        self,
+        network: LeanMedSAM,
+        device: torch.device,
+        max_autotune: bool,
+        progress: Callable[[str], None],
+    ) -> None:
+        # Kept across runs: torch's default is the temporary folder, which many systems empty.
+        cache = Path(platformdirs.user_cache_dir("napari-medsam-lite", appauthor=False), "inductor")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+        self._fixed = CUDA_BATCH if max_autotune else None
+        self._network = network
+        self._encoder, self._decoder = network.encoder, network.decoder
+        mode = "max-autotune" if max_autotune else None
+        network.encoder = torch.compile(self._encoder, dynamic=False, mode=mode)
+        network.decoder = torch.compile(self._decoder, dynamic=None, mode=mode)
+        progress("compiling, once")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, about its own internals
+            try:
+                self._warm_up(device)
+            except Exception as error:  # the compiler raises all kinds
+                reason = str(error).strip().splitlines()[0]
+                raise BackendUnavailableError(f"torch.compile failed: {reason}") from error
+
+    @torch.no_grad()
+    def _warm_up(self, device: torch.device) -> None:
+        """Build every graph that use will ask for."""
+        embeddings = self.encode(torch.zeros(1, 3, FRAME, FRAME, device=device))
+        for count in (1, 2):
+            boxes = torch.tensor([[64.0, 64.0, 192.0, 192.0]], device=device).expand(count, 4)
+            self.decode(embeddings.expand(count, -1, -1).contiguous(), boxes.contiguous())
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See `prepare.Network`."""
+        size = self._fixed or 1
+        parts = [self._network.encode(_fill(part, size)).clone() for part in images.split(size)]
+        return torch.cat(parts)[: len(images)]
+
+    def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """See `prepare.Network`."""
+        if self._fixed is None:
+            if len(boxes) > 1:
+                torch._dynamo.maybe_mark_dynamic(embeddings, 0)  # type: ignore[no-untyped-call]
+                torch._dynamo.maybe_mark_dynamic(boxes, 0)  # type: ignore[no-untyped-call]
+            return self._network.decode(embeddings, boxes)
+        parts = [
+            tuple(out.clone() for out in self._network.decode(*map(_filled(self._fixed), pair)))
+            for pair in zip(embeddings.split(self._fixed), boxes.split(self._fixed), strict=True)
+        ]
+        logits, iou = (torch.cat(outputs)[: len(boxes)] for outputs in zip(*parts, strict=True))
+        return logits, iou
+
+
+def _filled(size: int) -> Callable[[Tensor], Tensor]:
+    return lambda part: _fill(part, size)
+
+
+def _fill(part: Tensor, size: int) -> Tensor:
+    """The batch with its last entry repeated up to `size`."""
+    missing = size - len(part)
+    return part if missing == 0 else torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])

@@ -1,0 +1,72 @@
+"""The lean network as OpenVINO files: encoder, prompts and decoder.
+
+This is the one step of the OpenVINO presets that needs torch; its result is kept on disk.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_medsam_lite.acceleration.lean import LeanMedSAM
+from napari_medsam_lite.model.build import load_lite_medsam
+from napari_medsam_lite.model.layers import manual_attention
+from napari_medsam_lite.model.weights import Checkpoint
+
+PIXELS, CHANNELS, FRAME = 4096, 256, 256
+
+
+def export(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write ``encoder.xml``, ``prompts.xml`` and ``decoder.xml`` (each with its .bin) to `folder`.
+
+    The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts and
+    decoder take any number of boxes.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_lite_medsam`.
+    """
+    network = LeanMedSAM(load_lite_medsam(checkpoint), manual_attention)
+    image = torch.rand(1, 3, FRAME, FRAME)
+    embeddings, tokens = torch.rand(2, PIXELS, CHANNELS), torch.rand(2, 2, CHANNELS)
+    _write(network.encoder, (image,), [[1, 3, FRAME, FRAME]], folder / "encoder.xml", half_out=True)
+    _write(network.prompts, (torch.rand(2, 4),), [[-1, 4]], folder / "prompts.xml")
+    _write(
+        network.decoder,
+        (embeddings, tokens),
+        [[-1, PIXELS, CHANNELS], [-1, 2, CHANNELS]],
+        folder / "decoder.xml",
+        half_in=True,
+    )
+
+
+def _write(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    shapes: list[list[int]],
+    path: Path,
+    half_in: bool = False,
+    half_out: bool = False,
+) -> None:
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing warns of Python numbers that become constants: here they are sizes that stay.
+        warnings.simplefilter("ignore")
+        model: Any = ov.convert_model(
+            module,
+            example_input=example,
+            input=[ov.PartialShape(shape) for shape in shapes],
+        )
+    steps = PrePostProcessor(model)
+    if half_in:
+        steps.input(0).tensor().set_element_type(ov.Type.f16)
+    if half_out:
+        steps.output(0).tensor().set_element_type(ov.Type.f16)
+    ov.save_model(steps.build(), path, compress_to_fp16=False)

@@ -1,0 +1,129 @@
+"""LiteMedSAM in OpenVINO: the second runtime, with the same contract as torch.
+
+No torch here once the network's files are written: a later start reads them and OpenVINO's own cache of
+compiled networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from napari_medsam_lite.acceleration.presets import AUTO, Preset
+from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.model.weights import Checkpoint
+
+Embedding = NDArray[np.float16]
+Progress = Callable[[str], None]
+
+PARTS = ("encoder", "prompts", "decoder")
+MAX_BATCH = 8
+"""Boxes decoded at a time: more do not make one faster, and each holds some ten megabytes."""
+
+
+class OpenVinoBackend:
+    """See `backend.Backend`. Embeddings are (4096, 256) float16 arrays, pixels before channels."""
+
+    def __init__(
+        self, preset: Preset, device: str, checkpoint: Checkpoint, progress: Progress
+    ) -> None:
+        import openvino as ov
+
+        self.preset, self.checkpoint = preset, checkpoint
+        core = ov.Core()
+        target = "CPU" if device in (AUTO, "cpu") else device.upper()
+        folder = network_folder(checkpoint, progress)
+        core.set_property({"CACHE_DIR": str(folder / "compiled")})
+        precision = _precision(core, target)
+        progress("loading OpenVINO")
+        try:
+            self._parts = {
+                name: core.compile_model(
+                    folder / f"{name}.xml",
+                    "CPU" if name == "prompts" else target,
+                    _config("f32" if name == "prompts" else precision),
+                ).create_infer_request()
+                for name in PARTS
+            }
+        except RuntimeError as error:
+            raise BackendUnavailableError(
+                f"OpenVINO cannot load the network on {target}: {str(error).splitlines()[0]}"
+            ) from error
+        self.device = f"{core.get_property(target, 'FULL_DEVICE_NAME')} (OpenVINO {precision})"
+
+    def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:
+        """See `Backend`; one image at a time, since a batch is no faster here."""
+        return [
+            self._run("encoder", image[None])[0][0].copy()
+            for image in np.ascontiguousarray(frames, np.float32)
+        ]
+
+    def decode_boxes(
+        self, embeddings: Sequence[Embedding], boxes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Backend`."""
+        logits = np.empty((len(boxes), 256, 256), np.float32)
+        iou = np.empty(len(boxes), np.float32)
+        prompts = self._run("prompts", np.ascontiguousarray(boxes, np.float32))[0].copy()
+        for start in range(0, len(boxes), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            logits[part], iou[part] = self._run(
+                "decoder", np.stack(embeddings[part]), prompts[part]
+            )
+        return logits, iou
+
+    def _run(self, part: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """The outputs of a part; they are overwritten by its next run."""
+        request = self._parts[part]
+        request.infer(list(inputs), share_inputs=True, share_outputs=True)
+        return [tensor.data for tensor in request.output_tensors]
+
+
+def network_folder(checkpoint: Checkpoint, progress: Progress) -> Path:
+    """The folder with the network's OpenVINO files; they are written if they are not there.
+
+    The folder's name says what the files depend on: checkpoint, OpenVINO and the code that wrote them.
+    """
+    code = hashlib.sha256()
+    for name in ("lean_encoder", "lean_decoder", "lean", "export"):
+        code.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    key = f"{checkpoint.sha256[:16]}-{metadata.version('openvino')}-{code.hexdigest()[:8]}"
+    root = Path(platformdirs.user_cache_dir("napari-medsam-lite", appauthor=False)) / "openvino"
+    folder = root / key
+    if not folder.exists():
+        from napari_medsam_lite.acceleration.export import export
+
+        progress("converting the network for OpenVINO, once")
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as unfinished:
+            export(checkpoint, Path(unfinished) / key)
+            _publish(Path(unfinished) / key, folder)
+    return folder
+
+
+def _publish(finished: Path, folder: Path) -> None:
+    """Move a finished folder to its place, unless another process was sooner."""
+    try:
+        finished.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _precision(core: Any, target: str) -> str:
+    """What the device does well: bfloat16 on CPUs that have it, float16 on GPU and NPU, else float32."""
+    if target != "CPU":
+        return "f16"
+    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
+def _config(precision: str) -> dict[str, str]:
+    return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
