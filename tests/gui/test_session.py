@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
 
-from napari_medsam_lite.core.prompts import Box2D
+from napari_medsam_lite.core.prompts import Box2D, Box3D
 from napari_medsam_lite.gui.boxes import rectangle
-from napari_medsam_lite.gui.layers import Plane
+from napari_medsam_lite.gui.layers import Plane, shown_plane
 from napari_medsam_lite.gui.session import SessionController
 from napari_medsam_lite.gui.state import SessionState
 
@@ -70,6 +70,17 @@ def test_layers_of_another_place_are_not_taken(session, image, viewer):
     viewer.add_labels(np.zeros((8, 20, 30), np.uint8), name="CT labels")
     assert session.companions.boxes(image) is None
     assert session.companions.labels(image) is None
+
+
+def test_a_box_from_a_script_is_drawn_and_shown(session, image, viewer, finish):
+    session.add_box(Box3D(2, 3, 4, 6, 9, 12, key=5))
+    assert shown_plane(image, viewer.dims) == Plane(0, 5)
+    assert (session.state.z_from, session.state.z_to) == (2, 6)
+    session.segment_volume()
+    finish()
+    expected = np.zeros((8, 20, 30), np.uint8)
+    expected[2:7, 3:10, 4:13] = 1
+    np.testing.assert_array_equal(labels_of(viewer).data, expected)
 
 
 # --- one slice

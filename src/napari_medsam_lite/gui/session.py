@@ -10,7 +10,9 @@ from napari.layers import Image
 from napari.utils.notifications import show_warning
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.gui.asking import ask_slice, ask_volume, chosen_image
+from napari_medsam_lite.gui.boxes import rectangle
 from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.jobs import Ending, JobRunner
 from napari_medsam_lite.gui.layers import (
@@ -88,6 +90,27 @@ class SessionController:
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
         self.state.tell("Drag a rectangle around the organ on the slice shown.")
+
+    def add_box(self, box: Box3D) -> None:
+        """Draw `box` on its key slice, go there, and make its extent the range of slices.
+
+        For scripts and demonstrations; the user draws with the mouse.
+
+        Raises
+        ------
+        MedSAMLiteError
+            If there is no image, or the viewer shows no slices of it.
+        """
+        image = chosen_image(self.state)
+        axis = shown_axis(image, self.viewer.dims)
+        first, last = box.extent(axis)
+        index = (first + last) // 2 if box.key is None else box.key
+        corners = rectangle(box.plane(axis), Plane(axis, index), image.ndim)
+        self.companions.boxes_made(image).add_rectangles(corners)
+        if image.ndim == 3:
+            world = axis + self.viewer.dims.ndim - image.ndim
+            self.viewer.dims.set_point(world, image.data_to_world(corners[0])[axis])
+            self.state.z_from, self.state.z_to = first, last
 
     @_told
     def segment_slice(self) -> None:

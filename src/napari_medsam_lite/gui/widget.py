@@ -16,6 +16,7 @@ from napari_medsam_lite.gui.state import SessionState
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_medsam_lite.core.prompts import Box3D
     from napari_medsam_lite.gui.work import Work
 
 MIN_WIDTH = 280
@@ -51,6 +52,10 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         self._docked = False
         # Not a method of this object, which is half gone when the signal comes.
         self.destroyed.connect(self.session.close)
+
+    def add_sample_box(self, box: Box3D) -> None:
+        """Draw `box` for the user and go to its slice; see `SessionController.add_box`."""
+        self.session.add_box(box)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """End the session when napari takes the widget out of its dock, as it does on close."""

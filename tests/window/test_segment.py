@@ -1,0 +1,178 @@
+"""The main job in a real window: a box drawn with the mouse becomes a mask."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_medsam_lite.core.agreement import dice
+from napari_medsam_lite.core.prompts import Box2D
+
+SCREENSHOTS = "MEDSAM_LITE_SCREENSHOTS"  # a folder, to make the pictures of the documentation
+
+
+def box_around(mask: np.ndarray, margin: int = 3) -> Box2D:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Box2D(
+        int(rows[0]) - margin,
+        int(columns[0]) - margin,
+        int(rows[-1]) + margin,
+        int(columns[-1]) + margin,
+    )
+
+
+def inside(mask: np.ndarray, box: Box2D, slack: int = 3) -> bool:
+    rows, columns = np.nonzero(mask)
+    return (
+        rows.min() >= box.y0 - slack
+        and rows.max() <= box.y1 + slack
+        and columns.min() >= box.x0 - slack
+        and columns.max() <= box.x1 + slack
+    )
+
+
+def largest_slice(organ: np.ndarray, axis: int) -> int:
+    return int(organ.sum(axis=tuple(a for a in range(3) if a != axis)).argmax())
+
+
+def test_sample_box_slice_volume_undo(open_window, phantom):
+    make, viewer = open_window
+    viewer.open_sample("napari-medsam-lite", "ct_phantom")
+    window = make()
+    organ = phantom.truth == 1 + phantom.names.index("spleen")
+    z = largest_slice(organ, 0)
+    box = box_around(organ[z])
+
+    window.show_slice(0, z)
+    window.press("add_boxes")
+    window.draw(box, 0, z)
+    assert len(viewer.layers[f"{window.state.image.name} boxes"].data) == 1
+    window.press("segment_slice")
+    window.finish()
+    assert window.slices_with(1) == [z]
+    mask = window.labels().data[z] == 1
+    assert inside(mask, box)
+    assert dice(mask, organ[z]) > 0.9
+    assert "sdpa on" in window.state.in_use
+
+    window.part("z_from").setValue(z - 1)
+    window.part("z_to").setValue(z + 2)
+    window.press("segment_volume")
+    window.finish()
+    assert window.slices_with(1) == [z - 1, z, z + 1, z + 2]
+    if folder := os.environ.get(SCREENSHOTS):
+        picture = Path(folder) / "segment.png"
+        viewer.screenshot(str(picture), canvas_only=False, flash=False)
+
+    window.press("undo")
+    assert window.slices_with(1) == [z]
+    assert [run.task for run in window.state.history] == ["volume", "slice"]
+
+
+def affine(scale, translate) -> np.ndarray:
+    matrix = np.diag([*scale, 1.0])
+    matrix[:3, 3] = translate
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("place", "axis"),
+    [
+        ({"affine": affine((-3, -1.5, -1.5), (0, 0, 0))}, 0),
+        ({"affine": affine((3, 1.5, 1.5), (-300.3, 1000.7, 55.1))}, 0),
+        ({"affine": affine((7.5, 0.9, 1.3), (0, 0, 0))}, 0),
+        ({"affine": affine((-3, 1.5, -1.5), (91.2, -700.4, 33))}, 1),
+        ({"scale": (3, 1.5, 1.5), "translate": (-20, 31, 7)}, 1),
+    ],
+    ids=["flipped", "offset", "anisotropic", "coronal, flipped and offset", "coronal"],
+)
+def test_geometry(open_window, phantom, place, axis):
+    make, viewer = open_window
+    image = viewer.add_image(phantom.volume.data, name="CT", contrast_limits=(-160, 240), **place)
+    window = make()
+    organ = phantom.truth == 1 + phantom.names.index("liver")
+    index = largest_slice(organ, axis)
+    truth = np.moveaxis(organ, axis, 0)[index]
+    box = box_around(truth, margin=2)
+
+    window.show_slice(axis, index)
+    window.press("add_boxes")
+    window.draw(box, axis, index)
+    window.press("segment_slice")
+    window.finish()
+
+    labels = window.labels()
+    assert window.slices_with(1, axis) == [index]
+    mask = np.moveaxis(labels.data, axis, 0)[index] == 1
+    assert inside(mask, box)
+    assert dice(mask, truth) > 0.8
+    for corner in ((0, 0, 0), (5, 70, 90)):
+        np.testing.assert_allclose(labels.data_to_world(corner), image.data_to_world(corner))
+
+
+def test_cancel_keeps_what_is_done(open_window, phantom, qtbot):
+    make, viewer = open_window
+    viewer.add_image(phantom.volume.data, name="CT", scale=(3, 1.5, 1.5))
+    window = make()
+    organ = phantom.truth == 1 + phantom.names.index("liver")
+    z = largest_slice(organ, 0)
+    window.show_slice(0, z)
+    window.press("add_boxes")
+    window.draw(box_around(organ[z]), 0, z)
+    window.press("segment_volume")
+    qtbot.waitUntil(lambda: window.state.done >= 3, timeout=120_000)
+    window.press("cancel")
+    kept = window.slices_with(1)
+    assert not window.state.busy
+    assert len(kept) >= 3
+    assert z in kept
+    assert kept == list(range(kept[0], kept[-1] + 1))
+    assert window.state.message == f"Cancelled: {len(kept)} slices kept."
+    qtbot.wait(2000)
+    assert window.slices_with(1) == kept
+
+
+def test_closing_the_dock_during_a_run_ends_the_thread(open_window, phantom, qtbot):
+    make, viewer = open_window
+    viewer.add_image(phantom.volume.data, name="CT")
+    window = make()
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    window.draw(Box2D(60, 60, 150, 150), 0, 30)
+    window.press("segment_volume")
+    qtbot.waitUntil(lambda: window.state.done >= 1, timeout=120_000)
+    window.dock.destroyOnClose()
+    assert not window.widget.session.runner.busy
+    viewer.add_image(np.zeros((4, 5, 6)))
+    assert len(viewer.layers) == 4
+
+
+def test_closing_the_viewer_during_a_run_ends_the_thread(open_window, phantom, qtbot):
+    make, viewer = open_window
+    viewer.add_image(phantom.volume.data, name="CT")
+    window = make()
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    window.draw(Box2D(60, 60, 150, 150), 0, 30)
+    window.press("segment_volume")
+    qtbot.wait(300)
+    viewer.close()
+
+
+def test_bad_voxels_are_told_in_a_sentence(open_window, qtbot):
+    make, viewer = open_window
+    data = np.zeros((4, 64, 64), np.float32)
+    data[3, 5, 5] = np.nan
+    viewer.add_image(data, name="CT", contrast_limits=(0, 1))
+    window = make()
+    window.show_slice(0, 1)
+    window.press("add_boxes")
+    window.draw(Box2D(10, 10, 40, 40), 0, 1)
+    window.press("segment_slice")
+    qtbot.waitUntil(lambda: not window.state.busy, timeout=120_000)
+    assert "NaN or infinite voxels" in window.state.message
+    assert window.state.message in window.part("status").text()
+    assert [layer.name for layer in viewer.layers] == ["CT", "CT boxes"]
