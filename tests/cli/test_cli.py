@@ -72,6 +72,17 @@ def test_one_bad_file_does_not_stop_the_rest(npz, tmp_path, capsys):
     assert "a_bad.npz" in capsys.readouterr().err
 
 
+def test_finished_cases_are_left_alone(npz, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / npz.name).write_bytes(b"mine")
+    assert run(npz.parent, "-o", tmp_path / "out") == 1
+    assert "already" in capsys.readouterr().err
+    (npz.parent / "b_bad.npz").write_bytes(b"not a zip")
+    assert run(npz.parent, "-o", tmp_path / "out") == 1
+    assert "1 of 2 cases are done already" in capsys.readouterr().err
+    assert (tmp_path / "out" / npz.name).read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

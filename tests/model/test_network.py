@@ -29,7 +29,7 @@ def test_offset_index_shares_equal_distances():
 
 
 def test_padded_tokens_take_part():
-    """The published weights were trained so: a 10 x 10 image is not its 14 x 14 padding's corner."""
+    """The published weights were trained so: zero tokens in the padding are keys."""
     torch.manual_seed(0)
     block = TinyViTBlock(16, 2, 7, 4).eval()
     x = torch.randn(1, 10, 10, 16)

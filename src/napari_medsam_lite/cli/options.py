@@ -56,6 +56,13 @@ def window_argument(text: str) -> str:
     return text
 
 
+def workers_argument(text: str) -> int:
+    """A number of processes, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes.")
+    return int(text)
+
+
 def _checked(parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)

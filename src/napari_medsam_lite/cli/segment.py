@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.presets import AUTO
+from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Report, Settings
 from napari_medsam_lite.cli.options import (
     WINDOW_HELP,
     Commands,
@@ -23,33 +22,21 @@ from napari_medsam_lite.cli.options import (
     print_json,
     progress_bar,
     window_argument,
+    workers_argument,
 )
-from napari_medsam_lite.core.agreement import dice_by_label
-from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError, PromptError
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.engine.batch import (
+    Outcome,
+    run_in_processes,
+    run_on_cluster,
+    run_overlapped,
+)
 from napari_medsam_lite.io.boxes import read_boxes
-from napari_medsam_lite.io.files import SUFFIXES, file_suffix, read_case, write_labels
-from napari_medsam_lite.io.guard import make_folder
-from napari_medsam_lite.io.overlay import save_overlay
+from napari_medsam_lite.io.files import SUFFIXES, file_suffix
 from napari_medsam_lite.io.runfile import load_run
-
-if TYPE_CHECKING:
-    from napari_medsam_lite.engine.predictor import VolumePredictor
 
 OVERLAPS = ("later", "earlier", "logit")
 PROPAGATIONS = ("published", "guided")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is done to each case."""
-
-    boxes: tuple[Box3D, ...] = ()
-    window: str | None = None
-    axis: int = 0
-    propagation: str = "published"
-    overlap: str = "later"
 
 
 def add_commands(commands: Commands) -> None:
@@ -61,9 +48,10 @@ def add_commands(commands: Commands) -> None:
         "medsam-lite segment ct.nii.gz -o liver.nii.gz --box 40,60,10,180,200,50 --window liver",
         run,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, or folders of files")
-    parser.add_argument("-o", "--output", required=True, help="a file for one input, or a folder")
-    parser.add_argument(
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="files, or folders of files")
+    add("-o", "--output", required=True, help="a file for one input, or a folder")
+    add(
         "--box",
         type=box_argument,
         action="append",
@@ -71,153 +59,130 @@ def add_commands(commands: Commands) -> None:
         metavar="x0,y0,z0,x1,y1,z1",
         help="inclusive voxel corners; give it once an object",
     )
-    parser.add_argument("--boxes", metavar="FILE", help="boxes from a .json or .csv file")
-    parser.add_argument("--run", metavar="FILE", help="do again what a run.json says")
-    parser.add_argument("--window", type=window_argument, help=WINDOW_HELP)
-    parser.add_argument("--axis", type=int, choices=(0, 1, 2), help="of the slices; default 0")
-    parser.add_argument("--propagation", choices=PROPAGATIONS, help="default: published")
-    parser.add_argument("--overlap", choices=OVERLAPS, help="which object wins; default: later")
-    parser.add_argument("--overlay", metavar="PNG", help="a picture too (a folder for many)")
+    add("--boxes", metavar="FILE", help="boxes from a .json or .csv file")
+    add("--run", metavar="FILE", help="do again what a run.json says")
+    add("--window", type=window_argument, help=WINDOW_HELP)
+    add("--axis", type=int, choices=(0, 1, 2), help="of the slices; default 0")
+    add("--propagation", choices=PROPAGATIONS, help="default: published")
+    add("--overlap", choices=OVERLAPS, help="which object wins; default: later")
+    add("--overlay", metavar="PNG", help="a picture too (a folder for many)")
+    add("--overwrite", action="store_true", help="replace labels that are there already")
+    add("--workers", type=workers_argument, default=1, help="processes; default: 1")
+    add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
     add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
-    from napari_medsam_lite.engine.predictor import VolumePredictor
-
-    settings, preset = gather_settings(args)
-    cases = list_cases(args.inputs)
-    targets = output_paths(cases, Path(args.output))
-    predictor = VolumePredictor(preset, args.device, args.checkpoint)
-    rows, failures = [], []
-    for source, target in zip(cases, targets, strict=True):
-        try:
-            row = segment_file(
-                predictor, source, target, settings, overlay_path(args, source, cases)
-            )
-        except MedSAMLiteError as error:
-            if args.debug or len(cases) == 1:
-                raise
-            failures.append(f"{source}: {error}")
-            continue
-        rows.append(row)
-        if not args.json:
-            print(describe(row))
-    if args.json:
-        print_json(rows)
-    for failure in failures:
-        print(failure, file=sys.stderr)
+    settings = gather_settings(args)
+    every = list_cases(args.inputs, Path(args.output), args.overlay)
+    cases = every if args.overwrite else leave_out_finished(every)
+    with progress_bar("segmenting") as progress:
+        runner = CaseRunner(settings, progress if len(cases) == 1 else None)
+        done: list[Report] = []
+        failures: list[str] = []
+        for outcome in start(runner, cases, args.workers, args.scheduler):
+            if outcome.result is not None:
+                done.append(outcome.result)
+            elif outcome.error is not None:
+                if args.debug or len(every) == 1:
+                    raise outcome.error
+                failures.append(f"{outcome.case.source}: {outcome.error}")
+            progress(len(done) + len(failures), len(cases))
+    report(done, failures, args.json)
     return 1 if failures else 0
 
 
-def gather_settings(args: argparse.Namespace) -> tuple[Settings, str]:
-    """The settings of the run file under those of the command line, and the preset."""
-    settings, preset = Settings(), args.preset
+def start(
+    runner: CaseRunner, cases: Sequence[CaseFiles], workers: int, scheduler: str | None
+) -> Iterable[Outcome[CaseFiles, Report]]:
+    """The cases on their way, where the user wants them."""
+    if scheduler is not None:
+        return run_on_cluster(runner, [_absolute(case) for case in cases], scheduler)
+    if workers > 1 and len(cases) > 1:
+        return run_in_processes(runner, cases, workers)
+    return run_overlapped(runner.read, runner.segment, runner.write, cases)
+
+
+def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> None:
+    """What was done on standard output, what failed on standard error."""
+    if as_json:
+        print_json(done)
+    else:
+        for row in done:
+            print(describe(row))
+    for failure in failures:
+        print(failure, file=sys.stderr)
+
+
+def gather_settings(args: argparse.Namespace) -> Settings:
+    """The settings of the run file, if one is given, under those of the command line."""
+    settings = Settings(args.preset, args.device, args.checkpoint)
     if args.run:
         record = load_run(args.run)
-        settings = Settings(
-            record.boxes, record.window, record.axis, record.propagation, record.overlap
+        settings = replace(
+            settings,
+            preset=record.preset if args.preset == AUTO else args.preset,
+            boxes=record.boxes,
+            window=record.window,
+            axis=record.axis,
+            propagation=record.propagation,
+            overlap=record.overlap,
         )
-        preset = record.preset if preset == AUTO else preset
     boxes = [*args.box, *(read_boxes(args.boxes) if args.boxes else [])]
     given = {name: getattr(args, name) for name in ("window", "axis", "propagation", "overlap")}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if boxes:
         changes["boxes"] = tuple(boxes)
-    return replace(settings, **changes), preset
+    return replace(settings, **changes)
 
 
-def segment_file(
-    predictor: VolumePredictor, source: Path, target: Path, settings: Settings, overlay: Path | None
-) -> dict[str, Any]:
-    """Read `source`, segment it, write `target`; what was done and how long it took."""
-    start = time.perf_counter()
-    case = read_case(source)
-    read = time.perf_counter() - start
-    boxes = list(settings.boxes) or case.boxes
-    with progress_bar(source.name) as progress:
-        labels = segment_case(predictor, case, settings, progress)
-    timings = predictor.timings
-    start_write = time.perf_counter()
-    make_folder(target.parent)
-    write_labels(target, labels, case.volume, gts=case.gts)
-    if overlay is not None:
-        save_overlay(
-            overlay, case.volume, labels, boxes, axis=settings.axis, limits=predictor.limits
-        )
-    stop = time.perf_counter()
-    seconds = {"read": read, **timings.seconds, "write": stop - start_write, "total": stop - start}
-    return {
-        "input": str(source),
-        "output": str(target),
-        "preset": predictor.preset,
-        "device": predictor.device,
-        "notice": predictor.checkpoint.notice,
-        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
-        "slices_encoded": timings.slices_encoded,
-        "boxes_decoded": timings.boxes_decoded,
-        "dice": {} if case.gts is None else dice_by_label(labels, case.gts),
-    }
-
-
-def segment_case(
-    predictor: VolumePredictor, case: Case, settings: Settings, progress: Any = None
-) -> NDArray[np.unsignedinteger[Any]]:
-    """Labels of one case, from the boxes of `settings`, of the file, or of its truth."""
-    predictor.set_volume(case.volume, settings.window, settings.axis)
-    boxes: Sequence[Box3D] = settings.boxes or case.boxes
-    if boxes:
-        return predictor.segment_volume(
-            boxes,
-            overlap=settings.overlap,  # type: ignore[arg-type]
-            propagation=settings.propagation,  # type: ignore[arg-type]
-            progress=progress,
-        )
-    if case.gts is not None:
-        return predictor.segment_from_labels(case.gts, progress)
-    raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
-
-
-def list_cases(inputs: Sequence[str]) -> list[Path]:
-    """The files named, and those of the folders named; at least one."""
-    found: list[Path] = []
+def list_cases(inputs: Sequence[str], output: Path, overlay: str | None) -> list[CaseFiles]:
+    """The files named and those of the folders named, each with where its answer goes."""
+    sources: list[Path] = []
     for path in map(Path, inputs):
         if path.is_dir():
-            found += sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
+            sources += sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
         else:
-            found.append(path)
-    if not found:
+            sources.append(path)
+    if not sources:
         raise FileFormatError(
             f"There is no file to segment in {', '.join(inputs)}; it must end with "
             f"{', '.join(SUFFIXES)}."
         )
-    return found
-
-
-def output_paths(cases: Sequence[Path], output: Path) -> list[Path]:
-    """Where the labels of each case go: the file `output`, or a file in that folder."""
-    if output.name.lower().endswith(SUFFIXES):
-        if len(cases) > 1:
-            raise FileFormatError(f"{output} is one file, but there are {len(cases)} inputs.")
-        return [output]
-    targets = [output / case.name for case in cases]
+    single = output.name.lower().endswith(SUFFIXES)
+    if single and len(sources) > 1:
+        raise FileFormatError(f"{output} is one file, but there are {len(sources)} inputs.")
+    targets = [output if single else output / source.name for source in sources]
     twice = {str(target) for target in targets if targets.count(target) > 1}
     if twice:
         raise FileFormatError(f"Two inputs would be written to {', '.join(sorted(twice))}.")
-    return targets
+    return [
+        CaseFiles(source, target, _picture(overlay, source, len(sources)))
+        for source, target in zip(sources, targets, strict=True)
+    ]
 
 
-def overlay_path(args: argparse.Namespace, source: Path, cases: Sequence[Path]) -> Path | None:
-    """Where the picture of a case goes, if one is wanted."""
-    if args.overlay is None:
-        return None
-    if len(cases) == 1:
-        return Path(args.overlay)
-    stem = source.name[: -len(file_suffix(source))]
-    return Path(args.overlay) / f"{stem}.png"
+def leave_out_finished(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
+    """The cases without labels yet; labels appear whole, so the others are finished.
+
+    Raises
+    ------
+    FileFormatError
+        If the only case has labels: they are not overwritten silently.
+    """
+    left = [case for case in cases if not case.target.exists()]
+    if len(cases) == 1 and not left:
+        raise FileFormatError(
+            f"{cases[0].target} is there already; give another name, or --overwrite."
+        )
+    if len(left) < len(cases):
+        finished = len(cases) - len(left)
+        print(f"{finished} of {len(cases)} cases are done already.", file=sys.stderr)
+    return left
 
 
-def describe(row: dict[str, Any]) -> str:
+def describe(row: Report) -> str:
     """One line a person reads."""
     text = (
         f"{row['output']}: {row['slices_encoded']} slices, {row['boxes_decoded']} masks in "
@@ -226,3 +191,18 @@ def describe(row: dict[str, Any]) -> str:
     if row["dice"]:
         text += f", mean Dice {np.mean(list(row['dice'].values())):.3f}"
     return text if row["notice"] is None else f"{text}. {row['notice']}"
+
+
+def _picture(overlay: str | None, source: Path, cases: int) -> Path | None:
+    if overlay is None:
+        return None
+    if cases == 1:
+        return Path(overlay)
+    suffix = file_suffix(source)
+    return Path(overlay) / f"{source.name[: -len(suffix)]}.png"
+
+
+def _absolute(case: CaseFiles) -> CaseFiles:
+    """Workers elsewhere have other working folders."""
+    overlay = None if case.overlay is None else case.overlay.absolute()
+    return CaseFiles(case.source.absolute(), case.target.absolute(), overlay)
