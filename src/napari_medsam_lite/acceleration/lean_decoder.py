@@ -44,7 +44,7 @@ class TokensToImage(nn.Module):
 
     def forward(self, tokens: Tensor, located: Tensor, image: Tensor) -> Tensor:
         """Tokens (N, T, C), image with and without position (N, P, C), to (N, T, C)."""
-        n, t, c = tokens.shape
+        _, t, c = tokens.shape
         q = self.q_proj(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         asked = ((q * self.scale) @ self.key).reshape(-1, self.heads * t, c)
         weights = (asked @ located.transpose(1, 2)).softmax(dim=-1)
@@ -70,19 +70,20 @@ class ImageToTokens(nn.Module):
         )
         out = source.out_proj.weight.detach().unflatten(1, (self.heads, -1))
         self.register_buffer("out", out.permute(1, 2, 0).contiguous())
-        self.register_buffer("out_bias", source.out_proj.bias.detach().clone())
+        # The weights of each head's softmax sum to one, so a part in each head's values adds the whole.
+        self.register_buffer("out_bias", source.out_proj.bias.detach() / self.heads)
 
     def forward(self, located: Tensor, token_keys: Tensor, tokens: Tensor) -> Tensor:
         """Image with position (N, P, C), tokens with and without theirs (N, T, C), to (N, P, C)."""
-        n, t, c = tokens.shape
+        _, t, c = tokens.shape
         k = self.k_proj(token_keys).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         v = self.v_proj(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         asked = (k @ self.query).reshape(-1, self.heads * t, c)
         offset = (k @ self.query_bias).reshape(-1, self.heads * t, 1)
         scores = asked @ located.transpose(1, 2) + offset
         weights = scores.unflatten(1, (self.heads, t)).softmax(dim=2).flatten(1, 2)
-        offered = (v @ self.out).reshape(-1, self.heads * t, c)
-        return weights.transpose(1, 2) @ offered + self.out_bias
+        offered = (v @ self.out + self.out_bias).reshape(-1, self.heads * t, c)
+        return weights.transpose(1, 2) @ offered
 
 
 class LeanBlock(nn.Module):
@@ -122,13 +123,13 @@ class LeanUpscaling(nn.Module):
         super().__init__()
         first, norm, _, second, _ = source
         assert isinstance(norm, LayerNorm2d)
-        self.first, self.second = _as_linear(first), _as_linear(second)
+        self.first, self.second = _centred(_as_linear(first)), _as_linear(second)
         self.norm = norm
 
     def forward(self, image: Tensor, weights: Tensor, side: int) -> Tensor:
         """Double twice, weigh the channels, and put the pixels in order."""
         x = self.first(image).unflatten(-1, (UP * UP, -1))
-        x = F.gelu(F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, self.norm.eps))
+        x = F.gelu(F.rms_norm(x, x.shape[-1:], self.norm.weight, self.norm.eps) + self.norm.bias)
         x = F.gelu(self.second(x.flatten(1, 2)))
         x = x.reshape(-1, side * side * UP**4, weights.shape[-1]) @ weights[:, :, None]
         x = x.reshape(-1, side, side, UP, UP, UP, UP).permute(0, 1, 3, 5, 2, 4, 6)
@@ -144,6 +145,14 @@ def _as_linear(source: nn.Module) -> nn.Linear:
     linear.weight = nn.Parameter(weight.clone(), requires_grad=False)
     bias = source.bias.detach().repeat(UP * UP)
     linear.bias = nn.Parameter(bias, requires_grad=False)
+    return linear
+
+
+def _centred(linear: nn.Linear) -> nn.Linear:
+    """The layer whose outputs have a mean of zero for each neighbour: the first half of their norm."""
+    for values in (linear.weight, linear.bias):
+        groups = values.data.view(UP * UP, -1, *values.shape[1:])
+        groups -= groups.mean(1, keepdim=True)
     return linear
 
 

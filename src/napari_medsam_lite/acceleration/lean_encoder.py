@@ -80,31 +80,30 @@ class LeanWindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
         self.proj.weight = _fixed(source.proj.weight)
         self.proj.bias = _fixed(source.proj.bias + source.proj.weight @ bias[2])
-        self.register_buffer("bias", source.bias().detach().clone())
+        self.bias: Tensor
+        self.register_buffer("bias", source.bias().detach()[:, None].contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape."""
         _, h, w, c = x.shape
         qkv = self.qkv(F.layer_norm(x, (c,), eps=self.eps))
         qkv = F.pad(qkv, (0, 0, 0, -w % self.window, 0, -h % self.window))
-        q, k, v = (self._to_windows(part) for part in qkv.chunk(3, dim=-1))
-        assert isinstance(self.bias, Tensor)
+        q, k, v = self._to_windows(qkv).chunk(3)
         mixed = self._from_windows(self.attend(q, k, v, self.bias), qkv.shape[1], qkv.shape[2])
         y: Tensor = self.proj(mixed[:, :h, :w])
         return y
 
     def _to_windows(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to (windows, heads, tokens, C / heads)."""
-        _, h, w, _ = x.shape
-        side, columns = self.window, w // self.window
-        x = x.reshape(-1, side, columns, side, self.heads, self.width)
-        return x.permute(0, 2, 4, 1, 3, 5).reshape(-1, self.heads, side**2, self.width)
+        """(B, H, W, 3 C) to (3 heads, windows, tokens, C / heads): one copy, and thirds in a row."""
+        side, columns = self.window, x.shape[2] // self.window
+        x = x.reshape(-1, side, columns, side, 3 * self.heads, self.width)
+        return x.permute(4, 0, 2, 1, 3, 5).reshape(3 * self.heads, -1, side**2, self.width)
 
     def _from_windows(self, x: Tensor, h: int, w: int) -> Tensor:
-        """The way back, to (B, h, w, C)."""
+        """(heads, windows, tokens, C / heads) to (B, h, w, C)."""
         side, columns = self.window, w // self.window
-        x = x.reshape(-1, columns, self.heads, side, side, self.width)
-        return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, h, w, self.heads * self.width)
+        x = x.reshape(self.heads, -1, columns, side, side, self.width)
+        return x.permute(1, 3, 2, 4, 0, 5).reshape(-1, h, w, self.heads * self.width)
 
 
 class LeanMlp(nn.Module):

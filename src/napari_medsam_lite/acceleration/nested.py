@@ -52,7 +52,7 @@ class NestedWindowAttention(nn.Module):
         super().__init__()
         self.heads, self.width, self.window = source.heads, source.width, source.window
         self.qkv, self.proj, self.eps = source.qkv, source.proj, source.eps
-        self.bias = source.bias
+        self.bias = source.bias[:, 0]
         self._ready: dict[tuple[int, int, torch.device], list[Group]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +86,6 @@ class NestedWindowAttention(nn.Module):
 
     def _bias_rows(self, group: Group) -> Tensor:
         """(tokens, heads, window^2 + 1): each token's bias for its window's keys, then zeros."""
-        assert isinstance(self.bias, Tensor)
         own = self.bias[:, group.columns]
         rows = own[:, :, group.columns]
         if group.virtual:

@@ -126,4 +126,8 @@ def _precision(core: Any, target: str) -> str:
 
 
 def _config(precision: str) -> dict[str, str]:
-    return {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "SNIPPETS_MODE": "DISABLE",
+    }
