@@ -81,7 +81,8 @@ def run_on_cluster(
 ) -> Iterator[Outcome[Case, Result]]:
     """Cases on the Dask cluster whose scheduler is at `address`, as they are done.
 
-    A case whose worker dies is given to another worker by Dask.
+    Each case is answered once. What a dying worker had not handed over, Dask gives to another one,
+    so `work` must bear to be done again: a labels file is then replaced by an equal one.
 
     Raises
     ------
