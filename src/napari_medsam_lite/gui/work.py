@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.gui.layers import Snapshot, to_volume
+from napari_medsam_lite.gui.preload import preload_torch
 from napari_medsam_lite.gui.state import AUTO_WINDOW, Task
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ Event = Doing | Ready | Drawn
 
 def load_predictor(preset: str, device: str) -> VolumePredictor:
     """The engine. Imported here because it brings torch."""
+    preload_torch()
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
     return VolumePredictor(preset=preset, device=device)
