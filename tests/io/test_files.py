@@ -11,6 +11,7 @@ from napari_medsam_lite.io.files import (
     parse_box,
     read_boxes,
     read_case,
+    read_labels,
     read_named_boxes,
     read_volume,
     write_labels,
@@ -141,3 +142,17 @@ def test_bad_box_files_get_one_sentence(tmp_path, name, text, sentence):
     with pytest.raises(FileFormatError, match=sentence) as caught:
         read_boxes(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nii.gz", ".nii"])
+def test_labels_are_read_as_they_were_written(suffix, tmp_path):
+    labels = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.uint8)
+    path = tmp_path / f"labels{suffix}"
+    write_labels(path, labels, Volume(np.zeros((3, 4, 5), np.int16)))
+    np.testing.assert_array_equal(read_labels(path), labels)
+
+
+def test_files_without_labels(tmp_path):
+    np.savez(tmp_path / "image.npz", imgs=np.zeros((2, 3, 4), np.uint8))
+    with pytest.raises(FileFormatError, match="segs"):
+        read_labels(tmp_path / "image.npz")

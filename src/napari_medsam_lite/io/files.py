@@ -13,7 +13,7 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.boxes import parse_box, read_boxes, read_named_boxes
 from napari_medsam_lite.io.nifti import read_nifti, write_nifti
-from napari_medsam_lite.io.npz import read_npz, write_npz
+from napari_medsam_lite.io.npz import read_npz, read_npz_labels, write_npz
 
 __all__ = [
     "SUFFIXES",
@@ -21,6 +21,7 @@ __all__ = [
     "parse_box",
     "read_boxes",
     "read_case",
+    "read_labels",
     "read_named_boxes",
     "read_volume",
     "write_labels",
@@ -62,6 +63,22 @@ def read_case(path: str | Path) -> Case:
 def read_volume(path: str | Path) -> Volume:
     """The image in `path`: (Z, Y, X) with spacing and affine; errors as `read_case`."""
     return read_case(path).volume
+
+
+def read_labels(path: str | Path) -> NDArray[Any]:
+    """The labels in `path`, as `write_labels` wrote them: (Z, Y, X) integers.
+
+    Raises
+    ------
+    FileFormatError
+        If the suffix is unknown, or the file holds no labels.
+    """
+    if file_suffix(path) == ".npz":
+        return read_npz_labels(path)
+    labels = read_nifti(path).data
+    if labels.dtype.kind not in "iu":
+        raise FileFormatError(f"{path} holds {labels.dtype} voxels, not labels.")
+    return labels
 
 
 def write_labels(

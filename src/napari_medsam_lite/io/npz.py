@@ -93,6 +93,22 @@ def write_npz(
         np.savez_compressed(temporary, **arrays)
 
 
+def read_npz_labels(path: str | Path) -> NDArray[Any]:
+    """The ``segs`` of a file that `write_npz` wrote, as (Z, Y, X) integers.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged, or holds no ``segs``.
+    """
+    path = Path(path)
+    with reading(path, "an npz file of labels"):
+        labels = _load(path).get("segs")
+    if labels is None or labels.dtype.kind not in "iu" or labels.ndim not in (2, 3):
+        raise FileFormatError(f"{path} holds no labels named 'segs'.")
+    return labels if labels.ndim == 3 else labels[np.newaxis]
+
+
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays that a case may have, and the others' names with an empty array."""
     if not zipfile.is_zipfile(path):
@@ -104,7 +120,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _member(archive: Any, name: str, path: Path) -> NDArray[Any]:
-    if name not in ("imgs", "boxes", "gts", "spacing"):
+    if name not in ("imgs", "boxes", "gts", "spacing", "segs"):
         return np.empty(0)  # not ours: its name is enough
     try:
         return np.asarray(archive[name])
