@@ -108,6 +108,7 @@ def watched(args: argparse.Namespace) -> dict[str, Any]:
     work = Timed()
     widget = MedSAMLiteWidget(viewer, work)
     viewer.window.add_dock_widget(widget, name="Segment")
+    widget.session.add_boxes()
     widget.session.add_box(box)
     widget.state.preset, widget.state.device = args.preset, args.device
     QTest.qWait(1500)

@@ -39,6 +39,7 @@ def test_add_boxes_makes_one_layer_and_picks_the_rectangle_tool(session, image, 
     assert viewer.layers.selection.active is shapes
     assert shapes.mode == "add_rectangle"
     assert shapes.ndim == 3
+    assert not labels_of(viewer).data.any()
     np.testing.assert_allclose(shapes.scale, image.scale)
     np.testing.assert_allclose(shapes.translate, image.translate)
     assert shapes.current_edge_color in ("yellow", "#ffff00")

@@ -175,4 +175,5 @@ def test_bad_voxels_are_told_in_a_sentence(open_window, qtbot):
     qtbot.waitUntil(lambda: not window.state.busy, timeout=120_000)
     assert "NaN or infinite voxels" in window.state.message
     assert window.state.message in window.part("status").text()
-    assert [layer.name for layer in viewer.layers] == ["CT", "CT boxes"]
+    assert [layer.name for layer in viewer.layers] == ["CT", "CT labels", "CT boxes"]
+    assert not window.labels().data.any()

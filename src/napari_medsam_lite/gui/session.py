@@ -83,9 +83,14 @@ class SessionController:
 
     @_told
     def add_boxes(self) -> None:
-        """Make the image's layer of boxes (once) and hand the user the rectangle tool."""
+        """Make the image's layers (once) and hand the user the rectangle tool.
+
+        The layer for the labels is made here too: napari needs a quarter of a second to set one up,
+        which would be seen as a stop in the middle of a run.
+        """
         image = chosen_image(self.state)
         snapshot_of(image)
+        self.companions.labels_made(image)
         boxes = self.companions.boxes_made(image)
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
