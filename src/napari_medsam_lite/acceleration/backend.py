@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.availability import no_cuda, unavailable
+from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import AUTO, Preset, find_preset
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.model.weights import Checkpoint
@@ -56,7 +56,11 @@ def load_backend(
     BackendUnavailableError, CheckpointError, DeviceMemoryError
         Each with the reason in one sentence.
     """
-    row = find_preset(sensible_start(device) if preset == AUTO else preset)
+    if preset == AUTO:
+        from napari_medsam_lite.acceleration.autotune import best_preset
+
+        preset = best_preset(checkpoint, device)
+    row = find_preset(preset)
     reason = unavailable(row.name, device)
     if reason is not None:
         raise BackendUnavailableError(reason)
@@ -67,10 +71,3 @@ def load_backend(
     from napari_medsam_lite.acceleration.torch_backend import TorchBackend
 
     return TorchBackend(row, device, checkpoint, progress)
-
-
-def sensible_start(device: str = AUTO) -> str:
-    """The preset to start with before this machine is calibrated."""
-    if no_cuda() is None and device.split(":")[0] in (AUTO, "cuda"):
-        return "bf16"
-    return "openvino" if unavailable("openvino", device) is None else "sdpa"

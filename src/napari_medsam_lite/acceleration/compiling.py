@@ -1,7 +1,7 @@
 """torch.compile of the network's parts.
 
-The report compiled the whole model and then called its parts, which compiles nothing: a compiled module
-is compiled in its own call. Here encoder and decoder are compiled, and run once to have it done.
+The report compiled the whole model and then called its parts, which compiles nothing: only the call
+of a compiled module is compiled. Here encoder and decoder are, and they run once to have it done.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_medsam_lite.acceleration.lean import LeanMedSAM
 from napari_medsam_lite.core.errors import BackendUnavailableError
@@ -23,15 +24,15 @@ log = logging.getLogger(__name__)
 
 FRAME = 256
 CUDA_BATCH = 8
-"""Images and boxes a CUDA graph takes at a time: graphs have fixed shapes, so batches are filled up."""
+"""Images and boxes a CUDA graph takes: its shapes are fixed, so smaller batches are filled up."""
 
 
 class CompiledMedSAM:
     """A network whose encoder and decoder torch.compile has built, for any batch size.
 
     On the CPU three graphs are built: the encoder for one image (a batch is no faster there), the
-    decoder for one box and for any number of boxes, since torch treats a size of one as a case of its
-    own. With CUDA graphs there is one of each, for a batch of fixed size.
+    decoder for one box and for any number of boxes, since torch treats a size of one as a case of
+    its own. With CUDA graphs there is one of each, for a batch of fixed size.
 
     Raises
     ------
@@ -51,10 +52,9 @@ class CompiledMedSAM:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
         self._fixed = CUDA_BATCH if max_autotune else None
         self._network = network
-        self._encoder, self._decoder = network.encoder, network.decoder
         mode = "max-autotune" if max_autotune else None
-        network.encoder = torch.compile(self._encoder, dynamic=False, mode=mode)
-        network.decoder = torch.compile(self._decoder, dynamic=None, mode=mode)
+        network.encoder = _compiled(network.encoder, dynamic=False, mode=mode)
+        network.decoder = _compiled(network.decoder, dynamic=None, mode=mode)
         progress("compiling, once")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own internals
@@ -75,22 +75,32 @@ class CompiledMedSAM:
     def encode(self, images: Tensor) -> Tensor:
         """See `prepare.Network`."""
         size = self._fixed or 1
-        parts = [self._network.encode(_fill(part, size)).clone() for part in images.split(size)]
+        parts = [
+            self._network.encode(_fill(part, size)).clone() for part in torch.split(images, size)
+        ]
         return torch.cat(parts)[: len(images)]
 
     def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """See `prepare.Network`."""
         if self._fixed is None:
             if len(boxes) > 1:
-                torch._dynamo.maybe_mark_dynamic(embeddings, 0)  # type: ignore[no-untyped-call]
-                torch._dynamo.maybe_mark_dynamic(boxes, 0)  # type: ignore[no-untyped-call]
+                torch._dynamo.maybe_mark_dynamic(embeddings, 0)
+                torch._dynamo.maybe_mark_dynamic(boxes, 0)
             return self._network.decode(embeddings, boxes)
         parts = [
             tuple(out.clone() for out in self._network.decode(*map(_filled(self._fixed), pair)))
-            for pair in zip(embeddings.split(self._fixed), boxes.split(self._fixed), strict=True)
+            for pair in zip(
+                *(torch.split(x, self._fixed) for x in (embeddings, boxes)), strict=True
+            )
         ]
         logits, iou = (torch.cat(outputs)[: len(boxes)] for outputs in zip(*parts, strict=True))
         return logits, iou
+
+
+def _compiled(module: nn.Module, dynamic: bool | None, mode: str | None) -> nn.Module:
+    built: Any = torch.compile(module, dynamic=dynamic, mode=mode)
+    assert isinstance(built, nn.Module)
+    return built
 
 
 def _filled(size: int) -> Callable[[Tensor], Tensor]:

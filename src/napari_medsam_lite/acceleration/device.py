@@ -70,10 +70,10 @@ def keep_freed_memory() -> bool:
     """Let glibc keep the memory of freed activations, and say whether it does.
 
     By default it maps every block above some 32 MB anew and gives it back when freed, so that each
-    layer pays for fresh zeroed pages. The trim threshold alone is harmful: setting it fixes the mapping
-    threshold at 128 kB, and then every activation is mapped anew. The manual page puts the mapping
-    threshold's maximum at 32 MB; glibc 2.36 takes more, and an older one that refuses gets 32 MB. Blocks
-    above 256 MB (whole volumes) still go back to the system at once. Only Linux with glibc.
+    layer pays for fresh zeroed pages. The trim threshold alone is harmful: setting it fixes the
+    mapping threshold at 128 kB, and then every activation is mapped anew. The manual page puts the
+    mapping threshold's maximum at 32 MB; glibc 2.36 takes more, and one that refuses gets 32 MB.
+    Blocks above 256 MB (whole volumes) still go back at once. Only Linux with glibc.
     """
     if sys.platform != "linux":
         return False

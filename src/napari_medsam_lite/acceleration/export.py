@@ -5,6 +5,8 @@ This is the one step of the OpenVINO presets that needs torch; its result is kep
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_medsam_lite.acceleration.calibration import ct_like_frames
 from napari_medsam_lite.acceleration.lean import LeanMedSAM
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.layers import manual_attention
@@ -23,8 +26,8 @@ PIXELS, CHANNELS, FRAME = 4096, 256, 256
 def export(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``encoder.xml``, ``prompts.xml`` and ``decoder.xml`` (each with its .bin) to `folder`.
 
-    The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts and
-    decoder take any number of boxes.
+    The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts
+    and decoder take any number of boxes.
 
     Raises
     ------
@@ -70,3 +73,25 @@ def _write(
     if half_out:
         steps.output(0).tensor().set_element_type(ov.Type.f16)
     ov.save_model(steps.build(), path, compress_to_fp16=False)
+
+
+def quantise(source: Path, target: Path) -> None:
+    """Write the encoder of `source` with 8-bit weights and activations to `target`.
+
+    The activations' ranges come from NNCF's calibration on CT-like frames.
+    """
+    import nncf
+    import openvino as ov
+
+    frames = [frame[None] for frame in ct_like_frames()]
+    # NNCF's warnings are about its own dependencies; its progress bars must not mix with results.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        model = nncf.quantize(
+            ov.Core().read_model(source),
+            nncf.Dataset(frames),
+            preset=nncf.QuantizationPreset.MIXED,
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(frames),
+        )
+    ov.save_model(model, target, compress_to_fp16=False)

@@ -1,4 +1,4 @@
-"""The whole network in its lean form: `LeanEncoder`, the published prompt encoder, `LeanDecoder`."""
+"""The whole network in its lean form; its prompt encoder is the published one."""
 
 from __future__ import annotations
 

@@ -2,14 +2,15 @@
 
 Seven tokens meet 4096 image pixels, so whatever is projected is projected on the tokens' side:
 
-- a score q . (W x) is (W^T q) . x: the image's key projection, 4096 x 256 x 128 products, becomes one of
-  the 7 tokens' queries, and the same holds for its queries where the image looks at the tokens;
+- a score q . (W x) is (W^T q) . x: the image's key projection, 4096 x 256 x 128 products, becomes
+  one of the 7 tokens' queries, and so do its queries where the image looks at the tokens;
 - attention over W x + b is W (attention over x) + b, since the weights of a softmax sum to one: the
   image's value projection goes behind the attention; and where the image looks at the tokens, the
   output projection goes to the tokens' values;
 - a constant added to all scores of one softmax changes nothing, so the keys' bias is left out;
-- a transposed convolution of kernel and stride 2 is a linear layer a pixel, with the four neighbours
+- a transposed convolution of kernel and stride 2 is a linear layer a pixel, with four neighbours
   side by side; only the finished logits are put in order;
+- the mean that a normalisation takes away is taken from the weights before it, once;
 - one mask token of four makes a mask, so one hypernetwork runs.
 
 Pixels stay (N, 4096, 256), pixels before channels, throughout.
@@ -37,8 +38,8 @@ class TokensToImage(nn.Module):
         self.q_proj, self.out_proj = source.q_proj, source.out_proj
         width = source.q_proj.out_features // source.heads
         self.scale = width**-0.5
-        self.register_buffer("key", source.k_proj.weight.detach().unflatten(0, (self.heads, -1)))
-        value = source.v_proj.weight.detach().unflatten(0, (self.heads, -1))
+        self.register_buffer("key", _heads(source.k_proj.weight, self.heads))
+        value = _heads(source.v_proj.weight, self.heads)
         self.register_buffer("value", value.transpose(1, 2).contiguous())
         self.register_buffer("value_bias", source.v_proj.bias.detach().view(self.heads, 1, -1))
 
@@ -63,14 +64,14 @@ class ImageToTokens(nn.Module):
         self.k_proj, self.v_proj = source.k_proj, source.v_proj
         width = source.q_proj.out_features // source.heads
         scale = width**-0.5
-        query = source.q_proj.weight.detach().unflatten(0, (self.heads, -1)) * scale
+        query = _heads(source.q_proj.weight, self.heads) * scale
         self.register_buffer("query", query)
         self.register_buffer(
             "query_bias", source.q_proj.bias.detach().view(self.heads, -1, 1) * scale
         )
-        out = source.out_proj.weight.detach().unflatten(1, (self.heads, -1))
-        self.register_buffer("out", out.permute(1, 2, 0).contiguous())
-        # The weights of each head's softmax sum to one, so a part in each head's values adds the whole.
+        out = _heads(source.out_proj.weight.t(), self.heads)
+        self.register_buffer("out", out.contiguous())
+        # Each head's softmax sums to one, so a part in each head's values adds the whole.
         self.register_buffer("out_bias", source.out_proj.bias.detach() / self.heads)
 
     def forward(self, located: Tensor, token_keys: Tensor, tokens: Tensor) -> Tensor:
@@ -83,7 +84,13 @@ class ImageToTokens(nn.Module):
         scores = asked @ located.transpose(1, 2) + offset
         weights = scores.unflatten(1, (self.heads, t)).softmax(dim=2).flatten(1, 2)
         offered = (v @ self.out + self.out_bias).reshape(-1, self.heads * t, c)
-        return weights.transpose(1, 2) @ offered
+        y: Tensor = weights.transpose(1, 2) @ offered
+        return y
+
+
+def _heads(weight: Tensor, heads: int) -> Tensor:
+    """(heads * D, C) rows to (heads, D, C)."""
+    return weight.detach().reshape(heads, -1, weight.shape[1])
 
 
 class LeanBlock(nn.Module):
@@ -149,7 +156,7 @@ def _as_linear(source: nn.Module) -> nn.Linear:
 
 
 def _centred(linear: nn.Linear) -> nn.Linear:
-    """The layer whose outputs have a mean of zero for each neighbour: the first half of their norm."""
+    """The layer with outputs of mean zero for each neighbour: the first half of their norm."""
     for values in (linear.weight, linear.bias):
         groups = values.data.view(UP * UP, -1, *values.shape[1:])
         groups -= groups.mean(1, keepdim=True)
@@ -177,13 +184,14 @@ class LeanDecoder(nn.Module):
         self.hypernetwork = source.output_hypernetworks_mlps[0]
         self.iou_head = source.iou_prediction_head
         own = torch.cat([source.iou_token.weight, source.mask_tokens.weight])
+        self.own_tokens: Tensor
+        self.image_pe: Tensor
         self.register_buffer("own_tokens", own.detach()[None])
         assert isinstance(prompts.dense_pe, Tensor)
         self.register_buffer("image_pe", prompts.dense_pe.flatten(1).t().contiguous())
 
     def forward(self, embeddings: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """Decode one mask a prompt: (N, 256, 256) logits and (N,) predicted IoU."""
-        assert isinstance(self.own_tokens, Tensor)
         token_pe = torch.cat([self.own_tokens.expand(prompts.shape[0], -1, -1), prompts], dim=1)
         tokens, image = token_pe, embeddings
         for block in self.blocks:

@@ -1,11 +1,11 @@
-"""The image encoder with everything folded that does not depend on the image: same numbers, less work.
+"""The image encoder with all folded that does not depend on the image: same numbers, less work.
 
 - batch normalisation goes into the convolution before it;
 - the affine part of a layer normalisation goes into the linear layer behind it;
-- keys and values are shifted so that a padded token is zero. Published, windows are padded with zero
-  tokens before the normalisation, so that each becomes the constant key and value of the
+- keys and values are shifted so that a padded token is zero. Published, windows are padded with
+  zero tokens before the normalisation, so that each becomes the constant key and value of the
   normalisation's bias. A constant added to all keys does not change a softmax, and one added to all
-  values only adds to the output, so both go to the output's bias: the projections then run on real
+  values adds to the output, so it goes to the output's bias: the projections then run on real
   tokens alone and the padding is plain zeros;
 - tokens stay (B, H, W, C), so that no layer transposes;
 - what the decoder adds to the image when no mask prompts it is added once, by the last bias.
@@ -21,6 +21,7 @@ from napari_medsam_lite.model.layers import Attend, ConvNorm, LayerNorm2d
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.tiny_vit import (
     AttentionStage,
+    ConvStage,
     MBConv,
     Mlp,
     PatchMerging,
@@ -94,7 +95,7 @@ class LeanWindowAttention(nn.Module):
         return y
 
     def _to_windows(self, x: Tensor) -> Tensor:
-        """(B, H, W, 3 C) to (3 heads, windows, tokens, C / heads): one copy, and thirds in a row."""
+        """(B, H, W, 3 C) to (3 heads, windows, tokens, C / heads), by one copy."""
         side, columns = self.window, x.shape[2] // self.window
         x = x.reshape(-1, side, columns, side, 3 * self.heads, self.width)
         return x.permute(4, 0, 2, 1, 3, 5).reshape(3 * self.heads, -1, side**2, self.width)
@@ -199,9 +200,10 @@ class LeanEncoder(nn.Module):
         assert isinstance(second, ConvNorm)
         self.patch_embed = nn.Sequential(fold_batch_norm(first), nn.GELU(), fold_batch_norm(second))
         convs = source.layers[0]
+        assert isinstance(convs, ConvStage)
         self.convs = nn.Sequential(
-            *(LeanMBConv(block) for block in convs.blocks),  # type: ignore[union-attr, arg-type]
-            *lean_merging(convs.downsample),  # type: ignore[arg-type]
+            *(LeanMBConv(b) for b in convs.blocks if isinstance(b, MBConv)),
+            *lean_merging(convs.downsample),
         )
         self.stages = nn.Sequential(
             *(LeanStage(s, attend) for s in source.layers if isinstance(s, AttentionStage))

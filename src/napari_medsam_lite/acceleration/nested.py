@@ -1,13 +1,13 @@
 """Windows without padding as nested tensors, exact.
 
-A window at the right or bottom edge has fewer tokens than the others. Published, it is filled up with
-zero tokens that take part as keys; leaving them out changes the answer. In the lean form their keys
-and values are zero, so their share of the softmax is the sum of exp(bias) over them: one virtual token
-with zero key and value and the logarithm of that sum as its bias stands for all of them.
+A window at the right or bottom edge has fewer tokens than the others. Published, it is filled up
+with zero tokens that take part as keys; leaving them out changes the answer. In the lean form their
+keys and values are zero, so their share of the softmax is the sum of exp(bias) over them: one
+virtual token with zero key and value and the log of that sum as its bias stands for all of them.
 
-Torch's attention on nested tensors takes no bias, so the bias travels inside queries and keys: query i
-gets row i of the bias beside its channels, key j gets the j-th unit vector, and their product adds the
-bias (i, j).
+Torch's attention on nested tensors takes no bias, so it travels inside queries and keys: query i
+gets row i of the bias beside its channels, key j gets the j-th unit vector, and their product adds
+the bias (i, j).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def nested_windows(network: LeanMedSAM) -> LeanMedSAM:
 class Group:
     """The windows of one shape in an image, full or cut by the edge.
 
-    `tokens` (windows, T) are their pixels in an image of H x W in a row; `columns` (T,) are the places
-    of these tokens in a full window; `virtual` says whether padded positions were left out.
+    `tokens` (windows, T) are their pixels in an image of H x W in a row; `columns` (T,) are the
+    places of these tokens in a full window; `virtual` says whether padded positions were left out.
     """
 
     tokens: Tensor

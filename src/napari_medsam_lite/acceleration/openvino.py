@@ -1,7 +1,7 @@
 """LiteMedSAM in OpenVINO: the second runtime, with the same contract as torch.
 
-No torch here once the network's files are written: a later start reads them and OpenVINO's own cache of
-compiled networks.
+No torch here once the network's files are written: a later start reads them and OpenVINO's own
+cache of compiled networks.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ class OpenVinoBackend:
         target = "CPU" if device in (AUTO, "cpu") else device.upper()
         folder = network_folder(checkpoint, progress)
         core.set_property({"CACHE_DIR": str(folder / "compiled")})
+        files = {part: f"{part}.xml" for part in PARTS}
+        if preset.precision == "int8-static":
+            files["encoder"] = quantised_encoder(folder, progress)
         precision = _precision(core, target)
+        kind = target, precision
         progress("loading OpenVINO")
         try:
             self._parts = {
-                name: core.compile_model(
-                    folder / f"{name}.xml",
-                    "CPU" if name == "prompts" else target,
-                    _config("f32" if name == "prompts" else precision),
-                ).create_infer_request()
-                for name in PARTS
+                part: _load(core, folder / file, *(("CPU", "f32") if part == "prompts" else kind))
+                for part, file in files.items()
             }
         except RuntimeError as error:
             raise BackendUnavailableError(
@@ -90,7 +90,7 @@ class OpenVinoBackend:
 def network_folder(checkpoint: Checkpoint, progress: Progress) -> Path:
     """The folder with the network's OpenVINO files; they are written if they are not there.
 
-    The folder's name says what the files depend on: checkpoint, OpenVINO and the code that wrote them.
+    Its name says what the files depend on: checkpoint, OpenVINO and the code that wrote them.
     """
     code = hashlib.sha256()
     for name in ("lean_encoder", "lean_decoder", "lean", "export"):
@@ -109,6 +109,23 @@ def network_folder(checkpoint: Checkpoint, progress: Progress) -> Path:
     return folder
 
 
+def quantised_encoder(folder: Path, progress: Progress) -> str:
+    """The name of the 8-bit encoder's file in `folder`; it is made if it is not there."""
+    name = "encoder-int8.xml"
+    if not (folder / name).exists():
+        from napari_medsam_lite.acceleration.export import quantise
+
+        progress("quantising the encoder, once")
+        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+            quantise(folder / "encoder.xml", Path(unfinished) / name)
+            # The weights go first: whoever sees the .xml finds its .bin.
+            for suffix in (".bin", ".xml"):
+                Path(unfinished, name).with_suffix(suffix).replace(
+                    (folder / name).with_suffix(suffix)
+                )
+    return name
+
+
 def _publish(finished: Path, folder: Path) -> None:
     """Move a finished folder to its place, unless another process was sooner."""
     try:
@@ -119,15 +136,22 @@ def _publish(finished: Path, folder: Path) -> None:
 
 
 def _precision(core: Any, target: str) -> str:
-    """What the device does well: bfloat16 on CPUs that have it, float16 on GPU and NPU, else float32."""
+    """What the device does well: bfloat16 on CPUs that have it, float16 on GPU and NPU."""
     if target != "CPU":
         return "f16"
     return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
-def _config(precision: str) -> dict[str, str]:
-    return {
-        "INFERENCE_PRECISION_HINT": precision,
-        "PERFORMANCE_HINT": "LATENCY",
-        "SNIPPETS_MODE": "DISABLE",
-    }
+def _load(core: Any, file: Path, target: str, precision: str) -> Any:
+    """The network of `file` on `target`, as a request that can be run again and again."""
+    config = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    if target == "CPU":
+        try:
+            # OpenVINO's generated kernels for attention are slower here than its plain ones: they
+            # split the work by head, and ours has few heads and long rows (docs/acceleration.md).
+            plain = config | {"SNIPPETS_MODE": "DISABLE"}
+            return core.compile_model(file, target, plain).create_infer_request()
+        except RuntimeError as error:
+            if "SNIPPETS_MODE" not in str(error):
+                raise
+    return core.compile_model(file, target, config).create_infer_request()

@@ -1,7 +1,7 @@
 """Fewer bits and fewer weights: each function takes a network and gives it changed (in place).
 
-Only the encoder is changed: it has most of the work, and the decoder's few tokens decide where the mask
-ends.
+Only the encoder is changed: it has most of the work, and the decoder's few tokens decide where the
+mask ends.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def prune_2_4(network: LeanMedSAM, frames: Tensor) -> LeanMedSAM:
     """
     norms = input_norms(network, frames)
     for layer in linear_layers(network.encoder):
-        scores = (layer.weight.abs() * norms[layer]).unflatten(1, (-1, GROUP))
+        scores = layer.weight.abs() * norms[layer]
+        scores = scores.view(len(scores), -1, GROUP)
         kept = scores.argsort(dim=-1, descending=True)[..., :KEPT]
         mask = torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, kept, True)
         layer.weight.mul_(mask.flatten(1))
@@ -75,7 +76,7 @@ def input_norms(network: LeanMedSAM, frames: Tensor) -> dict[nn.Linear, Tensor]:
         sums[layer] += inputs[0].square().flatten(0, -2).sum(0)
 
     hooks = [layer.register_forward_pre_hook(add) for layer in sums]
-    for frame in frames.split(1):
+    for frame in torch.split(frames, 1):
         network.encode(frame)
     for hook in hooks:
         hook.remove()
