@@ -138,12 +138,41 @@ def test_help_has_an_example(command, capsys):
     assert f"Example: medsam-lite {command}" in capsys.readouterr().out.replace("\n", " ")
 
 
-def test_presets(capsys):
+@pytest.fixture
+def caches(tmp_path, monkeypatch):
+    """Nothing measured yet, and nothing that stays."""
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+
+
+def test_presets_before_they_are_measured(capsys, caches):
     assert main(["presets", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["eager"]["unavailable"] is None
+    assert rows["eager"]["seconds_a_slice"] is None
+    assert rows["sparse-2-4"]["unavailable"] or rows["cuda-max"]["unavailable"] is None
+    assert sum(row["auto"] for row in rows.values()) == 1
     assert main(["presets"]) == 0
-    assert "the published arithmetic" in capsys.readouterr().out
+    assert "the published" in capsys.readouterr().out
+
+
+def test_presets_when_measured(capsys, caches, monkeypatch):
+    from napari_medsam_lite.acceleration import autotune
+
+    figures = {"encode": 0.5, "decode": 0.05, "load": 1.0, "memory": 2**20, "device": "cpu"}
+
+    def measured(job, file, progress):
+        np.save(job.answer, np.ones((16, 4, 4), bool))
+        faster = {"encode": 0.01} if job.preset == "sdpa" else {}
+        return {**figures, **faster}
+
+    monkeypatch.setattr(autotune, "_in_own_process", measured)
+    assert main(["presets", "--calibrate", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["sdpa"]["auto"]
+    assert rows["sdpa"]["seconds_a_slice"] == 0.01
+    assert rows["eager"]["agreement"] == 1
+    for row in rows.values():
+        assert (row["unavailable"] is None) == (row["seconds_a_box"] is not None)
 
 
 def test_weights(capsys):

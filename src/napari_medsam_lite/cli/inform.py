@@ -1,4 +1,4 @@
-"""``medsam-lite presets``, ``weights`` and ``doctor``: what there is and what works here."""
+"""``medsam-lite weights`` and ``doctor``: what there is and what works here."""
 
 from __future__ import annotations
 
@@ -35,14 +35,7 @@ PACKAGES = (
 
 
 def add_commands(commands: Commands) -> None:
-    """Add the three commands."""
-    add_command(
-        commands,
-        "presets",
-        "the acceleration presets, and which of them work here",
-        "medsam-lite presets --json",
-        run_presets,
-    )
+    """Add the two commands."""
     parser = add_command(
         commands,
         "weights",
@@ -55,21 +48,6 @@ def add_commands(commands: Commands) -> None:
     add_command(
         commands, "doctor", "what a bug report needs", "medsam-lite doctor --json", run_doctor
     )
-
-
-def run_presets(args: argparse.Namespace) -> int:
-    """A row a preset."""
-    rows = [
-        {"name": preset.name, "summary": preset.summary, "unavailable": unavailable(preset.name)}
-        for preset in PRESETS.values()
-    ]
-    if args.json:
-        print_json(rows)
-        return 0
-    for row in rows:
-        print(f"{row['name']:18s} {row['summary']}")
-        print(f"{'':18s} {row['unavailable'] or 'available'}")
-    return 0
 
 
 def run_weights(args: argparse.Namespace) -> int:

@@ -87,3 +87,12 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(text, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def status_line(text: str) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is going on; what it yields takes the text."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(text) as status:
+        yield lambda news: status.update(f"{text}: {news}")
