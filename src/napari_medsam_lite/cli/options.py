@@ -46,13 +46,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def box_argument(text: str) -> Box3D:
     """A box for argparse, which tells wrong use by exit status 2."""
-    box: Box3D = _checked(parse_box, text)
+    box: Box3D = checked(parse_box, text)
     return box
 
 
 def window_argument(text: str) -> str:
     """A window's name or ``"LEVEL,WIDTH"``, checked."""
-    _checked(lambda t: parse_window(t, Volume(np.zeros((1, 1, 1), np.uint8))), text)
+    checked(lambda t: parse_window(t, Volume(np.zeros((1, 1, 1), np.uint8))), text)
     return text
 
 
@@ -63,7 +63,8 @@ def workers_argument(text: str) -> int:
     return int(text)
 
 
-def _checked(parse: Callable[[str], Any], text: str) -> Any:
+def checked(parse: Callable[[str], Any], text: str) -> Any:
+    """What `parse` makes of `text`; this package's errors become argparse's."""
     try:
         return parse(text)
     except MedSAMLiteError as error:

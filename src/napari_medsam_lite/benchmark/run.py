@@ -1,0 +1,120 @@
+"""The whole benchmark, step by step, for the command line and for napari."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_medsam_lite.acceleration.autotune import Measurement, calibrate
+from napari_medsam_lite.acceleration.availability import unavailable
+from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
+from napari_medsam_lite.benchmark.agreement import phantom_case
+from napari_medsam_lite.benchmark.report import BenchReport
+from napari_medsam_lite.benchmark.speed import PUBLISHED, BatchTime, sample_files, time_batches
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.model.weights import find_checkpoint
+
+SAMPLE_FILES = 10
+SAMPLE_SLICES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        Cases with boxes or truth; none means ten parts of the built-in phantom.
+    presets : tuple of str
+        Names; those that cannot run here are named with their reason.
+    workers, runs : int
+        Processes of each batch, and how often it is timed.
+    baseline : bool
+        Whether to measure the published way of working first.
+    attention_runs : int
+        Runs of the attention micro-benchmark; 0 leaves it out.
+    device : str
+        Where to run.
+    """
+
+    files: tuple[Path, ...] = ()
+    presets: tuple[str, ...] = (*PRESETS, AUTO)
+    workers: int = 4
+    runs: int = 3
+    baseline: bool = False
+    attention_runs: int = 1000
+    device: str = AUTO
+
+
+def measure(plan: Plan) -> Iterator[str | BenchReport]:
+    """Yields what is going on as text, and the report, more complete each time.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If there is nothing to measure.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        yield "preparing the files"
+        files = plan.files or sample_files(Path(folder), SAMPLE_FILES, SAMPLE_SLICES)
+        report = BenchReport(len(files), plan.workers, plan.runs)
+        report.skipped = {
+            name: reason for name in plan.presets if (reason := unavailable(name, plan.device))
+        }
+        names = [name for name in plan.presets if name not in report.skipped]
+        yield from _attention(plan, report)
+        yield from _presets(plan, names, report)
+        names = [name for name in names if name not in report.skipped]
+        yield from _batches(plan, [PUBLISHED] * plan.baseline + names, files, report)
+
+
+def _attention(plan: Plan, report: BenchReport) -> Iterator[str | BenchReport]:
+    if not plan.attention_runs:
+        return
+    yield "timing attention alone"
+    from napari_medsam_lite.benchmark.attention import benchmark_attention
+
+    timings = benchmark_attention(plan.attention_runs)
+    report.attention = {timing.way: round(timing.seconds, 3) for timing in timings}
+    report.attention_runs = plan.attention_runs
+    yield report
+
+
+def _presets(plan: Plan, names: Sequence[str], report: BenchReport) -> Iterator[str | BenchReport]:
+    """Seconds a slice and a box, one preset at a time, so that a listener can stop between."""
+    case, checkpoint = phantom_case(), find_checkpoint()
+    rows: dict[str, Measurement] = {}
+    for name in names:
+        if name == AUTO:
+            continue
+        yield f"measuring {name}"
+        for found in calibrate(checkpoint, plan.device, case, [name]):
+            rows.setdefault(found.preset, found)
+    for row in rows.values():
+        if row.reason is not None:
+            report.skipped[row.preset] = row.reason
+    report.presets = [_plain(row) for row in rows.values() if row.reason is None]
+    yield report
+
+
+def _plain(row: Measurement) -> dict[str, Any]:
+    plain = asdict(row)
+    del plain["reason"]
+    return {**plain, "memory": f"{row.memory / 2**20:.0f} MiB"}
+
+
+def _batches(
+    plan: Plan, names: Sequence[str], files: Sequence[Path], report: BenchReport
+) -> Iterator[str | BenchReport]:
+    if not names:
+        raise MedSAMLiteError("None of these presets can be measured here.")
+    for item in time_batches(files, names, plan.workers, plan.runs, plan.device):
+        if isinstance(item, BatchTime):
+            report.batch.append(item)
+            yield report
+        else:
+            yield item

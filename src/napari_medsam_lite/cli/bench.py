@@ -1,0 +1,91 @@
+"""``medsam-lite bench``: the report's tables on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_medsam_lite.acceleration.presets import AUTO, PRESETS, find_preset
+from napari_medsam_lite.cli.options import (
+    Commands,
+    add_command,
+    checked,
+    print_json,
+    status_line,
+    workers_argument,
+)
+from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.io.files import SUFFIXES
+
+EVERY = (*PRESETS, AUTO)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add ``bench``."""
+    parser = add_command(
+        commands,
+        "bench",
+        "time the presets on this machine and compare their masks",
+        "medsam-lite bench -o bench --presets eager,sdpa,auto --runs 1",
+        run,
+    )
+    add = parser.add_argument
+    add("-o", "--output", default="bench", help="folder for bench.json, bench.md and bench.png")
+    add("--input", metavar="DIR", help="cases with boxes; default: parts of the built-in sample")
+    add("--presets", type=presets_argument, default=EVERY, help="names with commas; default: all")
+    add("--runs", type=workers_argument, default=3, help="runs of each batch; default: 3")
+    add("--workers", type=workers_argument, default=4, help="processes; default: 4")
+    add("--attention-runs", type=int, default=1000, help="of the micro-benchmark; 0: leave it out")
+    add("--baseline", choices=["published"], help="also time the published way of working")
+    add("--device", default=AUTO, help="auto, cpu, cuda, mps; default: auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, save after each step, print the tables."""
+    from napari_medsam_lite.benchmark.report import BenchReport, as_json, save_report, to_markdown
+    from napari_medsam_lite.benchmark.run import Plan, measure
+
+    plan = Plan(
+        files=find_cases(args.input),
+        presets=args.presets,
+        workers=args.workers,
+        runs=args.runs,
+        baseline=args.baseline is not None,
+        attention_runs=args.attention_runs,
+        device=args.device,
+    )
+    report: BenchReport | None = None
+    with status_line("bench") as tell:
+        for item in measure(plan):
+            if isinstance(item, str):
+                tell(item)
+            else:
+                report = item
+                save_report(report, args.output)
+    assert report is not None
+    if args.json:
+        print_json(as_json(report))
+    else:
+        print(to_markdown(report))
+    return 0
+
+
+def presets_argument(text: str) -> tuple[str, ...]:
+    """Names of presets, checked."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name != AUTO:
+            checked(find_preset, name)
+    return names
+
+
+def find_cases(folder: str | None) -> tuple[Path, ...]:
+    """The cases in `folder`; none if no folder is named."""
+    if folder is None:
+        return ()
+    path = Path(folder)
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
+        if found:
+            return tuple(found)
+    raise FileFormatError(f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}.")
