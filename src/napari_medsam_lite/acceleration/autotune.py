@@ -36,6 +36,9 @@ ENOUGH = 0.97
 BOXES_A_SLICE = 2
 """What counts as fastest: the time of one slice and this many boxes."""
 
+ONCE = "once"
+"""How the progress of work ends whose result is kept."""
+
 Progress = Callable[[str], None]
 
 
@@ -104,6 +107,7 @@ def calibrate(
     presets: Iterable[str] = tuple(PRESETS),
     progress: Progress = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    keep: Path | None = None,
 ) -> list[Measurement]:
     """Measure the presets, remember the answer, and give it.
 
@@ -121,6 +125,8 @@ def calibrate(
         Told what is going on, in a few words.
     cancelled : callable
         Asked before each preset; what is done is remembered.
+    keep : Path or None
+        A folder to leave the masks in, ``<preset>.npy`` (N, 256, 256) bool.
 
     Returns
     -------
@@ -134,13 +140,13 @@ def calibrate(
     """
     wanted = [name for name in PRESETS if name == REFERENCE or name in set(presets)]
     found: list[Measurement] = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "case.npz")
-        np.savez(file, **asdict(case or synthetic_case()))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        np.savez(folder / "case.npz", **asdict(case or synthetic_case()))
         for name in wanted:
             if cancelled():
                 break
-            found.append(_one(name, device, checkpoint, Path(folder), progress))
+            found.append(_one(name, device, checkpoint, folder, progress))
             if found[0].reason:
                 raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found[0].reason}")
     _remember(found, checkpoint, device)
@@ -162,7 +168,16 @@ def _one(
     job = Job(
         name, device, str(checkpoint.path), str(folder / "case.npz"), str(folder / f"{name}.npy")
     )
-    answer = _in_own_process(job, folder / "job.json", lambda text: progress(f"{name}: {text}"))
+    said: list[str] = []
+
+    def tell(text: str) -> None:
+        said.append(text)
+        progress(f"{name}: {text}")
+
+    answer = _in_own_process(job, folder / "job.json", tell)
+    if "reason" not in answer and any(text.endswith(ONCE) for text in said):
+        # What is done once (converting, quantising) is no part of the preset's price.
+        answer = _in_own_process(job, folder / "job.json", tell)
     if "reason" in answer:
         return Measurement(name, str(answer["reason"]))
     masks, wanted = np.load(job.answer), np.load(folder / f"{REFERENCE}.npy")

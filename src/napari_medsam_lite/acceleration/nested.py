@@ -121,7 +121,7 @@ class NestedWindowAttention(nn.Module):
             self._ready[key] = [
                 self._group(pixels[top:bottom, left:right], rows, columns)
                 for (top, bottom, rows), (left, right, columns) in product(*cuts)
-                if rows and columns
+                if top < bottom and left < right
             ]
         return self._ready[key]
 
