@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -117,15 +118,23 @@ def cluster(work, tmp_path):
     workers = [
         launch("dask_worker", f"--scheduler-file={scheduler_file}", *options) for _ in range(2)
     ]
-    end = time.monotonic() + 60
-    while not scheduler_file.exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    import json
+    try:
+        yield scheduler_address(scheduler_file), workers
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
 
-    yield json.loads(scheduler_file.read_text())["address"], workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
+
+def scheduler_address(file):
+    """What the scheduler writes down once it listens."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            return json.loads(file.read_text())["address"]
+        except (OSError, ValueError):  # not there yet, or half written
+            time.sleep(0.1)
+    raise TimeoutError("the Dask scheduler did not start")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
