@@ -43,6 +43,14 @@ class Backend(Protocol):
         """
         ...
 
+    def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
+        """What can be stored of an embedding, in half precision: its values are of order one."""
+        ...
+
+    def embedding_from_array(self, array: NDArray[np.float16]) -> Embedding:
+        """The embedding again, from the array of a backend of the same preset."""
+        ...
+
 
 def load_backend(
     preset: str, device: str, checkpoint: Checkpoint, progress: Progress = lambda _: None

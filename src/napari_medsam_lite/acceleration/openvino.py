@@ -80,6 +80,14 @@ class OpenVinoBackend:
             )
         return logits, iou
 
+    def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
+        """See `Backend`; it is one already."""
+        return embedding
+
+    def embedding_from_array(self, array: NDArray[np.float16]) -> Embedding:
+        """See `Backend`."""
+        return array
+
     def _run(self, part: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a part; they are overwritten by its next run."""
         request = self._parts[part]

@@ -17,7 +17,7 @@ from napari_medsam_lite.acceleration.device import (
     keep_freed_memory,
     resolve_device,
 )
-from napari_medsam_lite.acceleration.prepare import prepare
+from napari_medsam_lite.acceleration.prepare import half_type, prepare
 from napari_medsam_lite.acceleration.presets import AUTO, Preset
 from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
 from napari_medsam_lite.model.build import load_lite_medsam
@@ -85,3 +85,16 @@ class TorchBackend:
         prompts = torch.from_numpy(np.ascontiguousarray(boxes, np.float32)).to(self._device)
         logits, iou = self._network.decode(torch.stack(list(embeddings)), prompts)
         return logits.flatten(0, -3).float().cpu().numpy(), iou.flatten().float().cpu().numpy()
+
+    @plain_errors
+    def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
+        """See `Backend`."""
+        array: NDArray[np.float16] = embedding.to(torch.float16).cpu().numpy()
+        return array
+
+    @plain_errors
+    def embedding_from_array(self, array: NDArray[np.float16]) -> Embedding:
+        """See `Backend`; in the type that the preset decodes."""
+        half = self.preset.precision in ("half", "sparse-2-4")
+        dtype = half_type(self._device) if half else torch.float32
+        return torch.tensor(array, dtype=dtype, device=self._device)
