@@ -39,6 +39,7 @@ class Settings:
     axis: int = 0
     propagation: str = "published"
     overlap: str = "later"
+    cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class CaseRunner:
         case, read_seconds = contents
         start = time.perf_counter()
         s = self.settings
-        predictor = _predictor(s.preset, s.device, s.checkpoint)
+        predictor = _predictor(s.preset, s.device, s.checkpoint, s.cache)
         predictor.set_volume(case.volume, s.window, s.axis)
         boxes: Sequence[Box3D] = s.boxes or case.boxes
         if boxes:
@@ -145,8 +146,11 @@ class CaseRunner:
 
 
 @lru_cache(maxsize=1)
-def _predictor(preset: str, device: str, checkpoint: str | None) -> VolumePredictor:
+def _predictor(preset: str, device: str, checkpoint: str | None, on_disk: bool) -> VolumePredictor:
     """One predictor a process, so that the network is loaded once."""
+    from napari_medsam_lite.engine.cache import EmbeddingCache
+    from napari_medsam_lite.engine.disk_cache import DiskCache
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
-    return VolumePredictor(preset, device, checkpoint)
+    cache = EmbeddingCache(disk=DiskCache() if on_disk else None)
+    return VolumePredictor(preset, device, checkpoint, cache)

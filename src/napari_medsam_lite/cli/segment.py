@@ -31,6 +31,7 @@ from napari_medsam_lite.engine.batch import (
     run_on_cluster,
     run_overlapped,
 )
+from napari_medsam_lite.engine.disk_cache import check_zarr
 from napari_medsam_lite.io.boxes import read_boxes
 from napari_medsam_lite.io.files import SUFFIXES, file_suffix
 from napari_medsam_lite.io.runfile import load_run
@@ -69,6 +70,11 @@ def add_commands(commands: Commands) -> None:
     add("--overwrite", action="store_true", help="replace labels that are there already")
     add("--workers", type=workers_argument, default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
+    add(
+        "--cache",
+        action="store_true",
+        help="keep what the encoder makes on disk, 10 GiB at most, for the same case another time",
+    )
     add_model_options(parser)
 
 
@@ -117,7 +123,9 @@ def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> No
 
 def gather_settings(args: argparse.Namespace) -> Settings:
     """The settings of the run file, if one is given, under those of the command line."""
-    settings = Settings(args.preset, args.device, args.checkpoint)
+    if args.cache:
+        check_zarr()
+    settings = Settings(args.preset, args.device, args.checkpoint, cache=args.cache)
     if args.run:
         record = load_run(args.run)
         settings = replace(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from napari_medsam_lite.core.window import Limits
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.acceleration.backend import Backend
+    from napari_medsam_lite.engine.disk_cache import DiskCache
 
 MOST_BYTES = 2 * 2**30
 SHARE_OF_FREE = 0.25
@@ -33,12 +37,15 @@ class EmbeddingCache:
     ----------
     max_bytes : int, optional
         Default: a quarter of the free memory, at most 2 GiB.
+    disk : DiskCache, optional
+        A second level: what is kept goes there too, and what is not in memory is looked for there.
     """
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: int | None = None, disk: DiskCache | None = None) -> None:
         if max_bytes is None:
             max_bytes = min(MOST_BYTES, int(psutil.virtual_memory().available * SHARE_OF_FREE))
         self.max_bytes = max_bytes
+        self.disk = disk
         self._entries: OrderedDict[EmbeddingKey, Any] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -54,16 +61,36 @@ class EmbeddingCache:
     def __contains__(self, key: EmbeddingKey) -> bool:
         return key in self._entries
 
-    def get(self, key: EmbeddingKey) -> Any | None:
-        """The embedding, now the most recently used one, or None."""
-        with self._lock:
-            if key not in self._entries:
-                return None
-            self._entries.move_to_end(key)
-            return self._entries[key]
+    def get(self, key: EmbeddingKey, backend: Backend | None = None) -> Any | None:
+        """The embedding, now the most recently used one, or None.
 
-    def put(self, key: EmbeddingKey, embedding: Any) -> None:
-        """Keep `embedding`; the least recently used ones make room."""
+        `backend` is the one that `key` names; without it, the disk is left alone.
+        """
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]
+        array = None if self.disk is None or backend is None else self.disk.get(key)
+        if array is None or backend is None:
+            return None
+        embedding = backend.embedding_from_array(array)
+        self._keep(key, embedding)
+        return embedding
+
+    def put(self, key: EmbeddingKey, embedding: Any, backend: Backend | None = None) -> Any:
+        """Keep `embedding`; the least recently used ones make room. Returns what was kept.
+
+        On disk that is in half precision. It is used from the start, so that a case gives the same
+        masks when it is opened again.
+        """
+        if self.disk is not None and backend is not None:
+            array = backend.embedding_to_array(embedding)
+            self.disk.put(key, array)
+            embedding = backend.embedding_from_array(array)
+        self._keep(key, embedding)
+        return embedding
+
+    def _keep(self, key: EmbeddingKey, embedding: Any) -> None:
         with self._lock:
             if key in self._entries:
                 self._bytes -= self._entries.pop(key).nbytes

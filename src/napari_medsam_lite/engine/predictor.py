@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class VolumePredictor:
     checkpoint : path, optional
         A LiteMedSAM checkpoint; default the official one.
     cache : EmbeddingCache, optional
-        Where embeddings are kept; default a new one in memory.
+        Where embeddings are kept; default a new one in memory alone.
     """
 
     def __init__(
@@ -148,7 +149,8 @@ class VolumePredictor:
         """The embeddings of slices `indices`, encoded now unless they are in the cache."""
         volume, backend = self._chosen_volume(), self.load()
         keys = {index: self._key(index) for index in indices}
-        found = {index: self._cache.get(key) for index, key in keys.items()}
+        with self.timings.stage("cache"):
+            found = {index: self._cache.get(key, backend) for index, key in keys.items()}
         missing = sorted(index for index, embedding in found.items() if embedding is None)
         for start in range(0, len(missing), IMAGE_BATCH):
             batch = missing[start : start + IMAGE_BATCH]
@@ -157,9 +159,9 @@ class VolumePredictor:
             with self.timings.stage("encode"):
                 embeddings = backend.encode_images(frames)
             self.timings.slices_encoded += len(batch)
-            for index, embedding in zip(batch, embeddings, strict=True):
-                found[index] = embedding
-                self._cache.put(keys[index], embedding)
+            with self.timings.stage("cache"):
+                for index, embedding in zip(batch, embeddings, strict=True):
+                    found[index] = self._cache.put(keys[index], embedding, backend)
         return [found[index] for index in indices]
 
     def predict_slice(
@@ -307,7 +309,9 @@ class VolumePredictor:
 
     def _key(self, index: int) -> EmbeddingKey:
         backend = self.load()
-        name = f"{backend.preset.name} on {backend.device} with {backend.checkpoint.sha256}"
+        # Worker processes share the cores, and a case may be opened again with another number.
+        device = re.sub(r", \d+ threads$", "", backend.device)
+        name = f"{backend.preset.name} on {device} with {backend.checkpoint.sha256}"
         return EmbeddingKey(
             self._chosen_volume().fingerprint, self._axis, index, self._limits, name
         )
