@@ -4,6 +4,8 @@ import time
 import pytest
 
 from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
+from napari_medsam_lite.gui import jobs
+from napari_medsam_lite.gui.arena import in_main_arena
 from napari_medsam_lite.gui.jobs import THREAD_NAME, Ending, JobRunner
 
 
@@ -56,6 +58,21 @@ def test_all_jobs_run_on_one_thread_off_the_main_one(runner, seen, qtbot):
     assert seen.items[-1] is seen.items[-2]
     assert seen.items[-1].name == THREAD_NAME
     assert seen.items[-1] is not threading.main_thread()
+
+
+def test_the_thread_uses_the_main_arena(runner, seen, qtbot):
+    def where():
+        yield in_main_arena()
+
+    assert in_main_arena(), "the main thread always does"
+    assert run(runner, seen, qtbot, where) == Ending("finished")
+    assert seen.items == [True]
+
+
+def test_no_right_thread_is_no_reason_to_wait(runner, seen, qtbot, monkeypatch):
+    monkeypatch.setattr(jobs, "in_main_arena", lambda: False)
+    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+    qtbot.waitUntil(lambda: len([t for t in threading.enumerate() if t.name == THREAD_NAME]) == 1)
 
 
 @pytest.mark.parametrize(
@@ -160,5 +177,5 @@ def test_close_ends_the_thread_and_is_silent(runner, seen, qtbot):
     qtbot.wait(250)
     assert len(seen.batches) == before
     assert seen.endings == []
-    assert not [t for t in threading.enumerate() if t.name == THREAD_NAME]
+    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name == THREAD_NAME])
     assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -21,10 +22,12 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.gui.arena import in_main_arena
 
 POLL_MS = 100
 NICENESS = 10
 EXIT_WAIT_S = 10.0
+MOST_CANDIDATES = 64
 THREAD_NAME = "medsam-lite"
 
 Job = Callable[[], Iterator[Any]]
@@ -150,16 +153,10 @@ class _Worker:
 
     def __init__(self, answers: SimpleQueue[tuple[int, Any]]) -> None:
         self.tickets: SimpleQueue[_Ticket | None] = SimpleQueue()
-        self._stopping = threading.Event()
-        # A daemon, so that a crashed script can exit; at a normal exit it is waited for, because
-        # native code that still runs while the interpreter is taken down crashes.
-        self._thread = threading.Thread(
-            target=_work,
-            args=(self.tickets, answers, self._stopping),
-            name=THREAD_NAME,
-            daemon=True,
-        )
-        self._thread.start()
+        self._answers = answers
+        self._settled, self._stopping = threading.Event(), threading.Event()
+        self._ended = threading.Event()
+        self._start_thread(MOST_CANDIDATES)
         atexit.register(self._stop_and_wait)
 
     def stop(self) -> None:
@@ -168,20 +165,32 @@ class _Worker:
         self.tickets.put(None)
 
     def _stop_and_wait(self) -> None:
+        """At a normal exit: native code that runs while the interpreter is taken down crashes."""
         self.stop()
-        self._thread.join(EXIT_WAIT_S)
+        self._ended.wait(EXIT_WAIT_S)
 
+    def _start_thread(self, candidates: int) -> None:
+        # A daemon, so that a crashed script can exit.
+        threading.Thread(
+            target=self._settle, args=(candidates,), name=THREAD_NAME, daemon=True
+        ).start()
 
-def _work(
-    tickets: SimpleQueue[_Ticket | None],
-    answers: SimpleQueue[tuple[int, Any]],
-    stopping: threading.Event,
-) -> None:
-    """The thread's loop."""
-    _yield_to_gui()
-    while (ticket := tickets.get()) is not None:
-        ending = _run(ticket, answers, stopping)
-        answers.put((ticket.generation, ending))
+    def _settle(self, candidates: int) -> None:
+        """Be the worker, if this thread's memory is the right one; or else start another.
+
+        See `arena`. glibc deals its arenas out in turn, so one of the next threads gets the main
+        one, as long as this one holds its own; then the others end.
+        """
+        if candidates > 1 and not in_main_arena():
+            self._start_thread(candidates - 1)
+            self._settled.wait()
+            return
+        self._settled.set()
+        _yield_to_gui()
+        while (ticket := self.tickets.get()) is not None:
+            ending = _run(ticket, self._answers, self._stopping)
+            self._answers.put((ticket.generation, ending))
+        self._ended.set()
 
 
 def _run(
@@ -211,4 +220,5 @@ def _yield_to_gui() -> None:
     Threads that it starts inherit it, so the window stays quick when all cores compute.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
