@@ -69,9 +69,10 @@ def main() -> None:
             options.device,
             case,
             options.presets.split(","),
-            progress=lambda text: print(text, file=sys.stderr, flush=True),
             keep=Path(folder),
         ):
+            if isinstance(row, str):
+                continue
             masks = Path(folder, f"{row.preset}.npy")
             organs = None
             if row.reason is None:

@@ -1,6 +1,6 @@
 """Fast LiteMedSAM segmentation of CT volumes, in napari and from the command line.
 
-The public names are loaded on first use, so that importing the package costs neither torch nor napari.
+The public names are loaded on first use, so importing the package costs neither torch nor napari.
 """
 
 from importlib import import_module

@@ -76,33 +76,45 @@ def test_calibration_measures_refuses_and_remembers(checkpoint, monkeypatch):
         "import numpy; numpy.save(job['answer'], numpy.ones((8, 4, 4), bool));"
         f"print(json.dumps(dict(progress='running'))); print(json.dumps({answer!r}))",
     )
-    said = []
-    found = autotune.calibrate(
-        checkpoint, "cpu", presets=["sdpa", "cuda-max"], progress=said.append
-    )
+    items = list(autotune.calibrate(checkpoint, "cpu", presets=["sdpa", "cuda-max"]))
+    found = [item for item in items if isinstance(item, Measurement)]
     assert [row.preset for row in found] == ["eager", "sdpa", "cuda-max"]
     assert found[1] == Measurement("sdpa", None, "CPU", 1.0, 0.1, 0.5, 7, 1.0)
     assert "not on cpu" in found[2].reason
-    assert said == ["eager: running", "sdpa: running"]
+    said = [item for item in items if isinstance(item, str)]
+    assert "measuring eager: running" in said
+    assert "measuring sdpa: running" in said
     assert autotune.remembered(checkpoint, "cpu")["sdpa"] == found[1]
 
 
 def test_a_crash_falls_out_with_its_reason(checkpoint, monkeypatch):
     measuring(monkeypatch, "sys.exit('Illegal instruction')")
     with pytest.raises(MedSAMLiteError, match=r"eager cannot be measured.*Illegal instruction"):
-        autotune.calibrate(checkpoint, "cpu", presets=["sdpa"])
+        list(autotune.calibrate(checkpoint, "cpu", presets=["sdpa"]))
 
 
-def test_cancel_leaves_what_is_done(checkpoint, monkeypatch):
+def test_stopping_ends_the_process_and_leaves_what_is_done(checkpoint, monkeypatch):
     answer = {"encode": 1.0, "decode": 0.1, "load": 0.5, "memory": 7, "device": "CPU"}
     measuring(
         monkeypatch,
-        "import numpy; numpy.save(job['answer'], numpy.ones((8, 4, 4), bool));"
-        f"print({json.dumps(answer)!r})",
+        "import numpy, time; numpy.save(job['answer'], numpy.ones((8, 4, 4), bool));"
+        f"job['preset'] == 'eager' or time.sleep(600); print({json.dumps(answer)!r})",
     )
-    asked = iter([False, True])
-    found = autotune.calibrate(checkpoint, "cpu", cancelled=lambda: next(asked))
-    assert [row.preset for row in found] == ["eager"]
+    started = []
+    popen = autotune.subprocess.Popen
+
+    def noted(*args, **options):
+        started.append(popen(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(autotune.subprocess, "Popen", noted)
+    items = autotune.calibrate(checkpoint, "cpu")
+    for item in items:
+        if item == "measuring sdpa" and len(started) == 2:
+            break
+    items.close()
+    assert started[1].poll() is not None
+    assert list(autotune.remembered(checkpoint, "cpu")) == ["eager"]
 
 
 def test_synthetic_case_fits_together():

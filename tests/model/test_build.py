@@ -73,7 +73,7 @@ def test_a_truncated_checkpoint(size, official, tmp_path):
     shutil.copy(official.path, path)
     with path.open("r+b") as file:
         file.truncate(size)
-    with pytest.raises(CheckpointError, match="cut.pth"):
+    with pytest.raises(CheckpointError, match=r"cut\.pth"):
         load_lite_medsam(find_checkpoint(path))
 
 

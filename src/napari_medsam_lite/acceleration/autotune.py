@@ -10,11 +10,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -39,7 +42,7 @@ BOXES_A_SLICE = 2
 ONCE = "once"
 """How the progress of work ends whose result is kept."""
 
-Progress = Callable[[str], None]
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def calibrate(
     device: str = AUTO,
     case: Case | None = None,
     presets: Iterable[str] = tuple(PRESETS),
-    progress: Progress = lambda _: None,
-    cancelled: Callable[[], bool] = lambda: False,
     keep: Path | None = None,
-) -> list[Measurement]:
-    """Measure the presets, remember the answer, and give it.
+) -> Iterator[str | Measurement]:
+    """Measure the presets and remember each answer; yields what is going on, and the answers.
+
+    It yields several times a second, and closing it ends the process that measures; what is done
+    is remembered.
 
     Parameters
     ----------
@@ -121,16 +125,14 @@ def calibrate(
         Real slices with boxes are best; None takes synthetic ones.
     presets : iterable of str
         Names; ``eager`` is always measured, as the reference, and first.
-    progress : callable
-        Told what is going on, in a few words.
-    cancelled : callable
-        Asked before each preset; what is done is remembered.
     keep : Path or None
         A folder to leave the masks in, ``<preset>.npy`` (N, 256, 256) bool.
 
-    Returns
-    -------
-    list of Measurement
+    Yields
+    ------
+    str
+        What is going on, in a few words.
+    Measurement
         One a preset, in the order of `PRESETS`.
 
     Raises
@@ -138,19 +140,16 @@ def calibrate(
     MedSAMLiteError
         If ``eager`` itself cannot be measured.
     """
-    wanted = [name for name in PRESETS if name == REFERENCE or name in set(presets)]
-    found: list[Measurement] = []
+    chosen = set(presets) | {REFERENCE}
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         np.savez(folder / "case.npz", **asdict(case or synthetic_case()))
-        for name in wanted:
-            if cancelled():
-                break
-            found.append(_one(name, device, checkpoint, folder, progress))
-            if found[0].reason:
-                raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found[0].reason}")
-    _remember(found, checkpoint, device)
-    return found
+        for name in (name for name in PRESETS if name in chosen):
+            found = yield from _one(name, device, checkpoint, folder)
+            if name == REFERENCE and found.reason:
+                raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found.reason}")
+            _remember([found], checkpoint, device)
+            yield found
 
 
 def synthetic_case() -> Case:
@@ -160,52 +159,71 @@ def synthetic_case() -> Case:
 
 
 def _one(
-    name: str, device: str, checkpoint: Checkpoint, folder: Path, progress: Progress
-) -> Measurement:
+    name: str, device: str, checkpoint: Checkpoint, folder: Path
+) -> Generator[str, None, Measurement]:
     reason = unavailable(name, device)
     if reason:
         return Measurement(name, reason)
+    yield f"measuring {name}"
     job = Job(
         name, device, str(checkpoint.path), str(folder / "case.npz"), str(folder / f"{name}.npy")
     )
-    said: list[str] = []
-
-    def tell(text: str) -> None:
-        said.append(text)
-        progress(f"{name}: {text}")
-
-    answer = _in_own_process(job, folder / "job.json", tell)
-    if "reason" not in answer and any(text.endswith(ONCE) for text in said):
-        # What is done once (converting, quantising) is no part of the preset's price.
-        answer = _in_own_process(job, folder / "job.json", tell)
+    answer = yield from _in_own_process(job, folder / "job.json")
     if "reason" in answer:
         return Measurement(name, str(answer["reason"]))
     masks, wanted = np.load(job.answer), np.load(folder / f"{REFERENCE}.npy")
     agreement = float(np.mean([dice(a, b) for a, b in zip(masks, wanted, strict=True)]))
-    return Measurement(name, agreement=agreement, **answer)  # type: ignore[arg-type]
+    return Measurement(name, agreement=agreement, **answer)
 
 
-def _in_own_process(job: Job, file: Path, progress: Progress) -> dict[str, object]:
+def _in_own_process(job: Job, file: Path) -> Generator[str, None, dict[str, Any]]:
     """The last line that the measuring process prints; it says ``reason`` if something failed."""
     file.write_text(json.dumps(asdict(job)))
     command = [sys.executable, "-m", "napari_medsam_lite.acceleration.measuring", str(file)]
-    answer: dict[str, object] = {}
-    errors = file.with_suffix(".err")
+    answer: dict[str, Any] = {}
+    errors, doing = file.with_suffix(".err"), f"measuring {job.preset}"
     with (
         errors.open("w") as stderr,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            if not line.startswith("{"):
-                continue
-            answer = json.loads(line)
-            if "progress" in answer:
-                progress(str(answer["progress"]))
+        try:
+            for line in _lines(process):
+                if line.startswith("{"):
+                    answer = json.loads(line)
+                    if "progress" in answer:
+                        doing = f"measuring {job.preset}: {answer['progress']}"
+                yield doing
+        finally:
+            process.kill()
     if process.returncode or not answer or "progress" in answer:
         said = errors.read_text().strip().splitlines() or [f"exit status {process.returncode}"]
         return {"reason": f"The preset {job.preset} failed: {said[-1]}"}
     return answer
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """What the process prints, line by line; "" when it has been silent for a moment."""
+    lines: SimpleQueue[str | None] = SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    while True:
+        try:
+            line = lines.get(timeout=POLL_S)
+        except Empty:
+            yield ""
+            continue
+        if line is None:
+            break
+        yield line
+    reader.join()
+    process.wait()
 
 
 def remembered(checkpoint: Checkpoint, device: str = AUTO) -> dict[str, Measurement]:

@@ -85,19 +85,16 @@ def _attention(plan: Plan, report: BenchReport) -> Iterator[str | BenchReport]:
 
 
 def _presets(plan: Plan, names: Sequence[str], report: BenchReport) -> Iterator[str | BenchReport]:
-    """Seconds a slice and a box, one preset at a time, so that a listener can stop between."""
-    case, checkpoint = phantom_case(), find_checkpoint()
-    rows: dict[str, Measurement] = {}
-    for name in names:
-        if name == AUTO:
-            continue
-        yield f"measuring {name}"
-        for found in calibrate(checkpoint, plan.device, case, [name]):
-            rows.setdefault(found.preset, found)
-    for row in rows.values():
-        if row.reason is not None:
-            report.skipped[row.preset] = row.reason
-    report.presets = [_plain(row) for row in rows.values() if row.reason is None]
+    """Seconds a slice and a box, memory and agreement; `auto` knows them from now on."""
+    rows: list[Measurement] = []
+    fixed = [name for name in names if name != AUTO]
+    for item in calibrate(find_checkpoint(), plan.device, phantom_case(), fixed):
+        if isinstance(item, str):
+            yield item
+        else:
+            rows.append(item)
+    report.skipped |= {row.preset: row.reason for row in rows if row.reason is not None}
+    report.presets = [_plain(row) for row in rows if row.reason is None]
     yield report
 
 

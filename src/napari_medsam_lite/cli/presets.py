@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
         from napari_medsam_lite.benchmark.agreement import phantom_case
 
         with status_line("measuring the presets") as tell:
-            calibrate(checkpoint, args.device, phantom_case(), progress=tell)
+            for item in calibrate(checkpoint, args.device, phantom_case()):
+                if isinstance(item, str):
+                    tell(item)
     measured = remembered(checkpoint, args.device)
     auto = best_preset(checkpoint, args.device)
     rows = [to_row(p, measured.get(p.name), args.device, auto) for p in PRESETS.values()]
