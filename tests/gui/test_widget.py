@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.prompts import Box2D
 from napari_medsam_lite.core.window import WINDOWS
@@ -82,13 +83,17 @@ def test_choices(widget):
     assert items(part(widget, "overlap", QComboBox)) == ["keep", "overwrite"]
 
 
-def test_each_preset_says_what_it_is(widget):
+def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(widget):
     holder = QWidget()
     widget.setParent(holder)
     combo = part(widget, "preset", QComboBox)
+    widget.state.device = "cpu"
     for name, preset in PRESETS.items():
-        hint = combo.itemData(combo.findText(name), Qt.ItemDataRole.ToolTipRole)
-        assert hint == preset.summary
+        row = combo.findText(name)
+        hint, reason = combo.itemData(row, Qt.ItemDataRole.ToolTipRole), unavailable(name, "cpu")
+        assert hint == (reason or preset.summary)
+        assert combo.model().item(row).isEnabled() == (reason is None)
+    assert not combo.model().item(combo.findText("cuda-max")).isEnabled()
     widget.setParent(None)
 
 

@@ -73,15 +73,27 @@ def _wrong_device(preset: Preset, device: str) -> str | None:
 @cache
 def no_cuda() -> str | None:
     """None if torch can use an NVIDIA GPU, else why not, as a clause."""
+    reason = _no_cuda_by_the_files()
+    if reason is not None:
+        return reason
+    import torch
+
+    return None if torch.cuda.is_available() else "torch finds none"
+
+
+def must_ask_torch() -> bool:
+    """Whether `unavailable` may load torch, which takes seconds: so where an NVIDIA GPU may be."""
+    return "torch" not in sys.modules and _no_cuda_by_the_files() is None
+
+
+def _no_cuda_by_the_files() -> str | None:
     if sys.platform == "darwin":
         return "macOS has none"
     if metadata.version("torch").endswith("+cpu"):
         return "the installed torch is built for the CPU alone"
     if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia").exists():
         return "no NVIDIA driver was found"
-    import torch
-
-    return None if torch.cuda.is_available() else "torch finds none"
+    return None
 
 
 def _too_old_for_sparsity(preset: Preset) -> str | None:

@@ -10,6 +10,7 @@ from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
+from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
 from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.state import AUTO_WINDOW, DEVICES, OVERLAPS, SessionState
@@ -101,15 +102,28 @@ def _describe(name: str, window: Window) -> str:
 
 def preset_choice(state: SessionState) -> ComboBox:
     """How the network is run."""
-    options = {AUTO: "what suits this computer"}
+    options = {AUTO: "the fastest measured here; before that, what suits this computer"}
     options |= {name: preset.summary for name, preset in PRESETS.items()}
-    return choice(
+    control = choice(
         state,
         "preset",
         options,
         "How the network is run: faster ways may differ a little from the published arithmetic "
         "(eager). Point at an entry to see what it is.",
     )
+
+    def grey_out(*_: object) -> None:
+        if must_ask_torch():
+            return  # known once the network is loaded; until then the engine refuses
+        for row, (name, hint) in enumerate(options.items()):
+            reason = unavailable(name, state.device)
+            control.native.model().item(row).setEnabled(reason is None)
+            control.native.setItemData(row, reason or hint, Qt.ItemDataRole.ToolTipRole)
+
+    state.events.device.connect(grey_out)
+    state.events.in_use.connect(grey_out)
+    grey_out()
+    return control
 
 
 def device_choice(state: SessionState) -> ComboBox:

@@ -23,6 +23,7 @@ from napari_medsam_lite.gui.layers import (
     slice_count,
     snapshot_of,
 )
+from napari_medsam_lite.gui.measuring import Measuring
 from napari_medsam_lite.gui.painting import LabelPainter
 from napari_medsam_lite.gui.running import Running
 from napari_medsam_lite.gui.state import SessionState
@@ -63,6 +64,7 @@ class SessionController:
         self.companions = Companions(viewer)
         self.runner = JobRunner()
         self._work = work or Work()
+        self._measuring = Measuring(self.runner, state, self._work.forget)
         self._painter = LabelPainter()
         self._running: Running | None = None
         self._snapshot: Snapshot | None = None
@@ -128,6 +130,11 @@ class SessionController:
         """Segment every box, or the selected ones, from its slice over the chosen range."""
         snapshot = self._latest_snapshot()
         self._start(ask_volume(self.state, self.viewer.dims, self.companions, snapshot))
+
+    @_told
+    def measure_presets(self) -> None:
+        """Time the presets on this computer, so that ``auto`` is the fastest that agrees."""
+        self._measuring.start()
 
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""

@@ -26,8 +26,8 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     """Draw a box on a slice, press a button, get the organ as a Labels layer.
 
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
-    ``preset``, ``device``, ``overlap``, ``segment_slice``, ``z_from``, ``z_to``,
-    ``segment_volume``, ``progress``, ``cancel``, ``undo``, ``status``, ``history``.
+    ``preset``, ``device``, ``measure_presets``, ``overlap``, ``segment_slice``, ``z_from``,
+    ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``, ``status``, ``history``.
 
     Parameters
     ----------
@@ -78,7 +78,19 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
 
     def _network_part(self) -> QGroupBox:
         preset, device = controls.preset_choice(self.state), controls.device_choice(self.state)
-        return group("Network", ("Preset", preset), ("Device", device))
+        measure = controls.button(
+            "measure_presets",
+            "Measure presets",
+            "Times every preset on this computer and checks its masks, in some minutes; auto is "
+            "then the fastest that agrees with the published arithmetic.",
+            self.session.measure_presets,
+        )
+
+        def enable(*_: object) -> None:
+            measure.enabled = not self.state.busy
+
+        self.state.events.busy.connect(enable)
+        return group("Network", ("Preset", preset), ("Device", device), measure)
 
     def _segment_part(self) -> QGroupBox:
         state, session = self.state, self.session

@@ -118,6 +118,10 @@ class Work:
         for item in masks:
             yield Drawn(request.labels[item.object], item.index, item.window, item.patch)
 
+    def forget(self) -> None:
+        """Load the network anew with the next run: ``auto`` may mean another preset now."""
+        self._predictor = None
+
     def _use(self, preset: str, device: str) -> VolumePredictor:
         if self._predictor is None:
             self._predictor = self._make_predictor(preset, device)
