@@ -1,8 +1,8 @@
 """One job in flight on one long-lived thread. The only file that knows threads.
 
 A job is a function that returns an iterator; it runs on the worker thread, and what it yields is
-handed to the main thread in batches, at most ten times a second, so that a fast job cannot flood
-the GUI. Nothing in here waits on the main thread.
+handed to the main thread in batches, after its first second at most ten times a second, so that a
+long job cannot flood the GUI. Nothing in here waits on the main thread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.arena import in_main_arena
 
 POLL_MS = 100
+FAST_POLL_MS = 5
+FAST_S = 1.0
+"""A short job, such as a click on a slice that is encoded, is looked after closely."""
 NICENESS = 10
 EXIT_WAIT_S = 10.0
 MOST_CANDIDATES = 64
@@ -68,6 +72,7 @@ class JobRunner:
         self._ticket: _Ticket | None = None
         self._generation = 0
         self._worker: _Worker | None = None
+        self._started = 0.0
 
     @property
     def busy(self) -> bool:
@@ -89,7 +94,8 @@ class JobRunner:
         self._generation += 1
         self._ticket = _Ticket(self._generation, job)
         self._worker.tickets.put(self._ticket)
-        QTimer.singleShot(POLL_MS, self._tick)
+        self._started = time.monotonic()
+        self._wait()
 
     def cancel(self) -> None:
         """End the job in flight now, and keep what it has yielded.
@@ -121,7 +127,11 @@ class JobRunner:
         if self._ticket is not None:
             self._poll()
         if self._ticket is not None:
-            QTimer.singleShot(POLL_MS, self._tick)
+            self._wait()
+
+    def _wait(self) -> None:
+        young = time.monotonic() - self._started < FAST_S
+        QTimer.singleShot(FAST_POLL_MS if young else POLL_MS, self._tick)
 
     def _poll(self) -> None:
         """Hand over what has come from the job in flight."""
