@@ -182,3 +182,11 @@ def test_what_cannot_be_loaded(volume, tmp_path):
 def test_no_volume_yet():
     with pytest.raises(MedSAMLiteError, match="set_volume"):
         VolumePredictor().predict_slice(0, [BOX])
+
+
+def test_the_same_volume_and_window_are_not_read_again(predictor, volume, monkeypatch):
+    predictor.set_volume(volume, "liver")
+    limits = predictor.limits
+    monkeypatch.setattr(CTWindow, "fit", lambda *_: pytest.fail("the volume was read again"))
+    predictor.set_volume(volume, "liver", axis=1)
+    assert predictor.limits == limits

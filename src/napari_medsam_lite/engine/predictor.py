@@ -62,6 +62,7 @@ class VolumePredictor:
         self._backend: Any = None
         self._cache = EmbeddingCache() if cache is None else cache
         self._volume: Volume | None = None
+        self._window: Window | None = None
         self._axis = 0
         self._limits = AS_STORED
         self._frame = ModelFrame(1, 1)
@@ -139,10 +140,13 @@ class VolumePredictor:
         """
         if axis not in (0, 1, 2):
             raise UnsupportedImageError(f"The axis must be 0, 1 or 2, not {axis}.")
+        chosen = parse_window(window, volume)
         if volume is not self._volume:
             check_finite(volume)
-        self._limits = parse_window(window, volume).fit(volume)
-        self._volume, self._axis = volume, axis
+            self._window = None
+        if chosen != self._window:
+            self._limits = chosen.fit(volume)
+        self._volume, self._window, self._axis = volume, chosen, axis
         self._frame = ModelFrame(*volume.plane_shape(axis))
 
     def embed(self, indices: Sequence[int]) -> list[Any]:
