@@ -6,24 +6,23 @@ from napari_medsam_lite.acceleration.attention import sdpa
 from napari_medsam_lite.acceleration.lean import LeanMedSAM
 
 
-class Small(torch.nn.Module):
-    """One linear layer in place of the encoder."""
-
-    def __init__(self):
-        super().__init__()
-        self.encoder = torch.nn.Linear(4, 1).requires_grad_(False)
-
-    def encode(self, x):
-        return self.encoder(x)
+def test_the_weight_with_the_large_input_stays():
+    weight = torch.tensor([[1.0, 0.9, 0.5, 0.4]])
+    moments = torch.diag(torch.tensor([0.01, 1.0, 1.0, 10.0]) ** 2)
+    sparse = quantize.sparse_weight(weight, moments)
+    assert (sparse != 0).tolist() == [[False, True, False, True]]
 
 
-def test_weights_with_large_inputs_stay():
-    network = Small()
-    network.encoder.weight.copy_(torch.tensor([[1.0, 0.9, 0.5, 0.4]]))
-    frames = torch.tensor([[0.01, 1.0, 1.0, 10.0]])
-    quantize.prune_2_4(network, frames)
-    kept = network.encoder.weight != 0
-    assert kept.tolist() == [[False, True, False, True]]
+def test_the_rest_makes_up_for_what_is_gone():
+    torch.manual_seed(0)
+    inputs = torch.randn(500, 3) @ torch.randn(3, 8)  # correlated, as activations are
+    weight = torch.randn(5, 8)
+    moments = inputs.t() @ inputs / len(inputs)
+    sparse = quantize.sparse_weight(weight, moments)
+    plain = torch.where(sparse == 0, 0, weight)
+    wanted = inputs @ weight.t()
+    lost, lost_plainly = ((inputs @ w.t() - wanted).norm() for w in (sparse, plain))
+    assert lost < 0.8 * lost_plainly
 
 
 @pytest.mark.slow

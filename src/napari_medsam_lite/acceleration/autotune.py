@@ -36,6 +36,8 @@ REFERENCE = "eager"
 ENOUGH = 0.97
 """The agreement with ``eager`` that ``auto`` asks for."""
 
+WARN_BELOW = 0.95
+
 BOXES_A_SLICE = 2
 """What counts as fastest: the time of one slice and this many boxes."""
 
@@ -74,6 +76,14 @@ class Measurement:
     load: float = 0.0
     memory: int = 0
     agreement: float = 0.0
+
+    @property
+    def warning(self) -> str | None:
+        """One sentence where the masks are not those of ``eager`` any more, else None."""
+        if self.reason is not None or self.agreement >= WARN_BELOW:
+            return None
+        mean = f"{self.agreement:.2f}"
+        return f"The preset {self.preset} changes the masks: mean Dice with eager {mean}."
 
     @property
     def cost(self) -> float:

@@ -20,6 +20,18 @@ from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.layers import manual_attention
 from napari_medsam_lite.model.weights import Checkpoint
 
+FLOAT_LAYERS = [
+    r".*attn/aten::matmul.*",
+    r".*fc2.*",
+    r".*stages\.2.*mlp.*",
+    r".*(patch_embed|convs|downsample|local_conv|narrow|mix).*",
+]
+"""Where 8 bits cost too much agreement: convolutions, the attention itself, the widest layers.
+
+NNCF's smoothing and bias correction made masks worse with synthetic frames, so they are off
+(docs/acceleration.md has the figures).
+"""
+
 PIXELS, CHANNELS, FRAME = 4096, 256, 256
 
 
@@ -90,8 +102,13 @@ def quantise(source: Path, target: Path) -> None:
         model = nncf.quantize(
             ov.Core().read_model(source),
             nncf.Dataset(frames),
+            subset_size=len(frames),
             preset=nncf.QuantizationPreset.MIXED,
             model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(frames),
+            ignored_scope=nncf.IgnoredScope(patterns=FLOAT_LAYERS, validate=False),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                disable_bias_correction=True,
+                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1),
+            ),
         )
     ov.save_model(model, target, compress_to_fp16=False)
