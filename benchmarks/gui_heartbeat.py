@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_medsam_lite.gui.preload import preload_torch
+
 BEAT_MS = 10
 WINDOW = "abdomen"
 
@@ -91,13 +93,20 @@ def sample_box(slices: int) -> tuple[Any, Any]:
     return sample.volume, replace(box, z0=first, z1=first + slices - 1)
 
 
-def serve_alone(args: argparse.Namespace) -> None:
-    """The same call without a window, once for each line on standard input."""
+def forgetful_predictor(preset: str, device: str) -> Any:
+    """The engine, without room to keep embeddings."""
+    preload_torch()
+    from napari_medsam_lite.engine.cache import EmbeddingCache
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
+    return VolumePredictor(preset, device, cache=EmbeddingCache(max_bytes=1))
+
+
+def serve_alone(args: argparse.Namespace) -> None:
+    """The same call without a window, once for each line on standard input."""
     volume, box = sample_box(args.slices)
+    predictor = forgetful_predictor(args.preset, args.device)
     for _ in sys.stdin:
-        predictor = VolumePredictor(args.preset, args.device)
         predictor.load()
         predictor.set_volume(volume, WINDOW)
         start = time.perf_counter()
@@ -158,20 +167,20 @@ class Watched:
 
 
 def timed_work() -> Any:
-    """The widget's own work, with a new predictor and a stopwatch for every run."""
+    """The widget's own work, with a stopwatch."""
     from napari_medsam_lite.gui.work import Ready, Request, Work
 
     class Timed(Work):
         seconds = 0.0
 
         def run(self, request: Request) -> Iterator[Any]:
-            self._predictor, start = None, 0.0
+            start = 0.0
             for event in super().run(request):
                 start = time.perf_counter() if isinstance(event, Ready) else start
                 yield event
             self.seconds = time.perf_counter() - start
 
-    return Timed()
+    return Timed(forgetful_predictor)
 
 
 def summary(gaps: list[float]) -> dict[str, float]:
