@@ -179,3 +179,61 @@ def test_close_ends_the_thread_and_is_silent(runner, seen, qtbot):
     assert seen.endings == []
     qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name == THREAD_NAME])
     assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+
+
+def test_idle_work_goes_on_until_a_job_comes(runner, qtbot):
+    steps, seen = [], []
+
+    def idle():
+        while True:
+            steps.append(threading.current_thread().name)
+            time.sleep(0.005)
+            yield len(steps)
+
+    runner.idled.connect(seen.append)
+    runner.idle(idle)
+    qtbot.waitUntil(lambda: bool(seen))
+    assert set(steps) == {THREAD_NAME}
+    assert not runner.busy
+    results = []
+    runner.yielded.connect(results.extend)
+    runner.start(lambda: iter(["job"]))
+    qtbot.waitUntil(lambda: not runner.busy)
+    assert results == ["job"]
+    after = len(steps)
+    qtbot.waitUntil(lambda: len(steps) > after)
+    runner.idle(None)
+    qtbot.wait(50)
+    stopped = len(steps)
+    qtbot.wait(50)
+    assert len(steps) == stopped
+
+
+def test_newer_idle_work_takes_the_place_of_older(runner, qtbot):
+    def forever(name):
+        def idle():
+            while True:
+                time.sleep(0.002)
+                yield name
+
+        return idle
+
+    seen = []
+    runner.idled.connect(seen.append)
+    runner.idle(forever("old"))
+    qtbot.waitUntil(lambda: bool(seen))
+    runner.idle(forever("new"))
+    seen.clear()
+    qtbot.waitUntil(lambda: bool(seen))
+    assert set(seen) == {"new"}
+
+
+def test_idle_work_that_fails_is_over(runner, qtbot):
+    def idle():
+        yield 1
+        raise ValueError
+
+    runner.idle(idle)
+    qtbot.waitUntil(lambda: runner._idling == 0)
+    runner.start(lambda: iter([1]))
+    qtbot.waitUntil(lambda: not runner.busy)

@@ -61,11 +61,13 @@ class JobRunner:
     Signals, all emitted on the main thread:
 
     - `yielded(list)`: what the job yielded since the last time, in order;
-    - `ended(Ending)`: once for each job, after its last `yielded`.
+    - `ended(Ending)`: once for each job, after its last `yielded`;
+    - `idled(object)`: the latest of what the idle work yielded.
     """
 
     yielded = Signal(list)
     ended = Signal(Ending)
+    idled = Signal(object)
 
     def __init__(self) -> None:
         self._answers: SimpleQueue[tuple[int, Any]] = SimpleQueue()
@@ -73,6 +75,7 @@ class JobRunner:
         self._generation = 0
         self._worker: _Worker | None = None
         self._started = 0.0
+        self._idling = 0
 
     @property
     def busy(self) -> bool:
@@ -110,6 +113,21 @@ class JobRunner:
         if self._ticket is ticket:
             self._end(Ending("cancelled"))
 
+    def idle(self, work: Job | None) -> None:
+        """Do `work` a step at a time while no job is in flight; it takes the place of earlier work.
+
+        A job waits for one step at most. None ends the work; so does an error in it, silently,
+        because a job that meets it will tell.
+        """
+        if work is None and not self._idling:
+            return
+        if self._worker is None:
+            self._worker = _Worker(self._answers)
+        was_idling, self._idling = self._idling, self._idling - 1 if work else 0
+        self._worker.tickets.put(_Ticket(self._idling, work or _nothing))
+        if work and not was_idling and not self.busy:
+            QTimer.singleShot(POLL_MS, self._tick)
+
     def close(self) -> None:
         """Let the thread end at the job's next yield, and emit nothing more.
 
@@ -118,35 +136,40 @@ class JobRunner:
         if self._ticket is not None:
             self._ticket.cancelled.set()
             self._ticket = None
+        self._idling = 0
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
     def _tick(self) -> None:
-        """Poll as long as a job is in flight; single shots, so that no timer outlives Qt."""
-        if self._ticket is not None:
+        """Poll as long as there is work; single shots, so that no timer outlives Qt."""
+        if self._ticket is not None or self._idling:
             self._poll()
-        if self._ticket is not None:
+        if self._ticket is not None or self._idling:
             self._wait()
 
     def _wait(self) -> None:
-        young = time.monotonic() - self._started < FAST_S
+        young = self.busy and time.monotonic() - self._started < FAST_S
         QTimer.singleShot(FAST_POLL_MS if young else POLL_MS, self._tick)
 
     def _poll(self) -> None:
-        """Hand over what has come from the job in flight."""
-        ticket, items, ending = self._ticket, [], None
+        """Hand over what has come from the job in flight, or from the idle work."""
+        ticket, items, ending, idled = self._ticket, [], None, None
         while True:
             try:
                 generation, item = self._answers.get_nowait()
             except Empty:
                 break
+            if generation < 0 and generation == self._idling:
+                self._idling, idled = (0, idled) if isinstance(item, Ending) else (generation, item)
             if ticket is None or generation != ticket.generation:
                 continue
             if isinstance(item, Ending):
                 ending = item
             else:
                 items.append(item)
+        if idled is not None:
+            self.idled.emit(idled)
         if items:
             self.yielded.emit(items)
         # A listener may have cancelled: then the end has been told already.
@@ -197,10 +220,39 @@ class _Worker:
             return
         self._settled.set()
         _yield_to_gui()
-        while (ticket := self.tickets.get()) is not None:
-            ending = _run(ticket, self._answers, self._stopping)
-            self._answers.put((ticket.generation, ending))
+        idle: Iterator[None] | None = None
+        while (ticket := self._next_ticket(idle)) is not None:
+            if ticket.generation > 0:
+                ending = _run(ticket, self._answers, self._stopping)
+                self._answers.put((ticket.generation, ending))
+            else:
+                idle = _steps(ticket, self._answers)
         self._ended.set()
+
+    def _next_ticket(self, idle: Iterator[None] | None) -> _Ticket | None:
+        """The next ticket; until it comes, the idle work goes on step by step."""
+        while idle is not None and not self._stopping.is_set():
+            try:
+                return self.tickets.get_nowait()
+            except Empty:
+                if next(idle, idle) is idle:
+                    break
+        return self.tickets.get()
+
+
+def _nothing() -> Iterator[Any]:
+    return iter(())
+
+
+def _steps(ticket: _Ticket, answers: SimpleQueue[tuple[int, Any]]) -> Iterator[None]:
+    """Idle work step by step, and its end."""
+    try:
+        for item in ticket.job():
+            answers.put((ticket.generation, item))
+            yield
+    except Exception:
+        _log.debug("Idle work ended early", exc_info=True)
+    answers.put((ticket.generation, Ending("finished")))
 
 
 def _run(
