@@ -217,6 +217,9 @@ def segment(case, disk, network=None):
     predictor._backend = network
     predictor.set_volume(case[0])
     labels = predictor.segment_volume([case[1]])
+    # A worker process has fewer of them, and what it kept is of use to all.
+    assert "threads" in predictor.device
+    assert "threads" not in predictor._key(0).backend
     return labels, predictor.timings.slices_encoded, predictor.load()
 
 
