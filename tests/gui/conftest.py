@@ -41,6 +41,8 @@ class FakePredictor:
         self.ends = 10**6
         self.empty = False
         self.gate = threading.Semaphore(10**6)
+        self.ahead = threading.Semaphore(10**6)
+        self.encoded: list[int] = []
 
     def use(self, preset: str, device: str) -> None:
         self.wanted = (preset, device)
@@ -76,6 +78,13 @@ class FakePredictor:
             for index in (*up, *down):
                 if index <= self.ends:
                     yield self._answer(i, index, box.plane(axis))
+
+    def encode_outwards(self, start):
+        assert threading.current_thread().name == THREAD_NAME
+        self.encoded.append(start)
+        for ready in range(1, 9):
+            self.ahead.acquire()
+            yield ready
 
     def _answer(self, i, index, box):
         self.gate.acquire()

@@ -277,6 +277,7 @@ def test_the_notice_on_the_checkpoint_is_shown(session, image, draw, finish, pre
 
 
 def test_the_volume_is_read_once_and_again_after_a_change(session, image, draw, finish, predictor):
+    session.state.read_ahead = False
     draw(BOX)
     for _ in range(2):
         session.segment_volume()

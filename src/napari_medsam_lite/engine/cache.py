@@ -55,6 +55,12 @@ class EmbeddingCache:
         """Bytes held now."""
         return self._bytes
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more like those that are here would push one out."""
+        largest = max((entry.nbytes for entry in self._entries.values()), default=0)
+        return self._bytes + largest > self.max_bytes
+
     def __len__(self) -> int:
         return len(self._entries)
 

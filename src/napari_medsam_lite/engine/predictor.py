@@ -168,6 +168,19 @@ class VolumePredictor:
                     found[index] = self._cache.put(keys[index], embedding, backend)
         return [found[index] for index in indices]
 
+    def encode_outwards(self, start: int) -> Iterator[int]:
+        """Encode slices from `start` outwards, until all are there or the cache is full.
+
+        Yields how many are there, after each.
+        """
+        count = self._chosen_volume().shape[self._axis]
+        for ready, index in enumerate(sorted(range(count), key=lambda i: abs(i - start)), start=1):
+            if self._key(index) not in self._cache:
+                if self._cache.is_full:
+                    return
+                self.embed([index])
+            yield ready
+
     def predict_slice(
         self, index: int, boxes: Sequence[Box2D]
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from magicgui.widgets import ComboBox, Label, ProgressBar, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSizePolicy
@@ -143,6 +143,21 @@ def overlap_choice(state: SessionState) -> ComboBox:
     )
 
 
+def read_ahead_choice(state: SessionState) -> CheckBox:
+    """Whether slices may be encoded before they are asked for."""
+    control = named(
+        CheckBox(
+            text="Read ahead",
+            tooltip="After a run, while you look and draw, encodes the slices around the one "
+            "shown, so that the next box is answered at once. It rests while you work in other "
+            "layers.",
+        ),
+        "read_ahead",
+    )
+    bind(state, "read_ahead", control)
+    return control
+
+
 def z_field(state: SessionState, field: str, tooltip: str) -> SpinBox:
     """A slice number; its range follows the image and the axis shown."""
     control = named(SpinBox(min=0, max=state.z_last, tooltip=tooltip), field)
@@ -196,9 +211,9 @@ def status_line(state: SessionState) -> Label:
             state.in_use or f"Chosen: {state.preset} on {state.device}; loads with the first run."
         )
         sign = "\N{WARNING SIGN} " if state.is_problem else ""
-        control.value = f"{sign}{state.message}\n{used}"
+        control.value = "\n".join(filter(None, (sign + state.message, used, state.ahead)))
 
-    names = ("message", "is_problem", "in_use", "preset", "device")
+    names = ("message", "is_problem", "in_use", "preset", "device", "ahead")
     for name in names:
         getattr(state.events, name).connect(show)
     show()

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_warning
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.gui.ahead import ReadAhead
 from napari_medsam_lite.gui.asking import ask_slice, ask_volume, chosen_image
 from napari_medsam_lite.gui.boxes import rectangle
 from napari_medsam_lite.gui.companions import Companions
@@ -65,6 +66,7 @@ class SessionController:
         self.runner = JobRunner()
         self._work = work or Work()
         self._measuring = Measuring(self.runner, state, self._work.forget)
+        self._ahead = ReadAhead(viewer, state, self.runner, self._work, self.companions)
         self._painter = LabelPainter()
         self._running: Running | None = None
         self._snapshot: Snapshot | None = None
@@ -151,6 +153,7 @@ class SessionController:
     def close(self) -> None:
         """End the run in flight and the thread; the viewer and its layers stay."""
         self.runner.close()
+        self._ahead.close()
         for event, callback in self._viewer_events():
             event.disconnect(callback)
 
@@ -235,6 +238,8 @@ class SessionController:
         else:
             state.done = state.total if ending.how == "finished" else state.done
             state.tell(running.ending(ending))
+            if not running.dropped:
+                self._ahead.follow(running.request, running.image)
 
     def _on_removed(self, event: Any) -> None:
         layer, name = event.value, event.value.name
@@ -271,6 +276,7 @@ class SessionController:
         """An image's voxels were replaced, in the same array perhaps."""
         if event.source is self.state.image:
             self._snapshot = None
+            self._ahead.stop()
             self._on_view()
 
     def _on_view(self, *_: object) -> None:

@@ -83,6 +83,10 @@ class SessionState:
         Whether the message tells of something that went wrong.
     in_use : str
         Preset and device really in use, with the notice on the checkpoint.
+    ahead : str
+        How far reading ahead has come; empty while it rests.
+    read_ahead : bool
+        Whether slices may be encoded before they are asked for.
     undoable : int
         How many runs can be undone.
     history : tuple of Run
@@ -106,6 +110,8 @@ class SessionState:
     message: str = "Choose an image, then press Add boxes."
     is_problem: bool = False
     in_use: str = ""
+    ahead: str = ""
+    read_ahead: bool = True
     undoable: int = 0
     history: tuple[Run, ...] = ()
 

@@ -26,8 +26,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     """Draw a box on a slice, press a button, get the organ as a Labels layer.
 
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
-    ``preset``, ``device``, ``measure_presets``, ``overlap``, ``segment_slice``, ``z_from``,
-    ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``, ``status``, ``history``.
+    ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``overlap``, ``segment_slice``,
+    ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``, ``status``,
+    ``history``.
 
     Parameters
     ----------
@@ -86,11 +87,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             self.session.measure_presets,
         )
 
+        ahead = controls.read_ahead_choice(self.state)
+
         def enable(*_: object) -> None:
             measure.enabled = not self.state.busy
 
         self.state.events.busy.connect(enable)
-        return group("Network", ("Preset", preset), ("Device", device), measure)
+        return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
 
     def _segment_part(self) -> QGroupBox:
         state, session = self.state, self.session

@@ -103,8 +103,7 @@ class Work:
         predictor = self._use(request.preset, request.device)
         preset, device, notice = predictor.preset, predictor.device, predictor.checkpoint.notice
         yield Doing("Reading the image...")
-        window = None if request.window == AUTO_WINDOW else request.window
-        predictor.set_volume(self._volume(request.snapshot), window, request.axis)
+        self._prepare(predictor, request)
         boxes = list(request.boxes)
         one_slice = request.task == "slice"
         total = len(boxes) if one_slice else predictor.count_slices(boxes)
@@ -118,9 +117,22 @@ class Work:
         for item in masks:
             yield Drawn(request.labels[item.object], item.index, item.window, item.patch)
 
+    def read_ahead(self, request: Request, start: int) -> Iterator[int]:
+        """Encode slices from `start` outwards for runs like `request`; yields how many are ready.
+
+        Nothing, if the network is not loaded.
+        """
+        if self._predictor is not None:
+            self._prepare(self._predictor, request)
+            yield from self._predictor.encode_outwards(start)
+
     def forget(self) -> None:
         """Load the network anew with the next run: ``auto`` may mean another preset now."""
         self._predictor = None
+
+    def _prepare(self, predictor: VolumePredictor, request: Request) -> None:
+        window = None if request.window == AUTO_WINDOW else request.window
+        predictor.set_volume(self._volume(request.snapshot), window, request.axis)
 
     def _use(self, preset: str, device: str) -> VolumePredictor:
         if self._predictor is None:

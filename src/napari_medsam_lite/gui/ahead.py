@@ -1,0 +1,97 @@
+"""Reading ahead: while the user looks and draws, slices are encoded from the one shown outwards.
+
+It starts after a run, with that run's image, window, axis and preset, so that nothing is encoded
+that nobody asked for; another window, preset or image ends it until the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.layers import Image
+
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.gui.companions import Companions
+from napari_medsam_lite.gui.jobs import JobRunner
+from napari_medsam_lite.gui.layers import shown_plane, slice_count
+from napari_medsam_lite.gui.state import SessionState
+from napari_medsam_lite.gui.work import Request, Work
+
+
+class ReadAhead:
+    """Keeps the runner's idle work in step with what the user looks at.
+
+    Nothing is read ahead while the user's selected layer is none of this session's: then the user
+    works with something else.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        state: SessionState,
+        runner: JobRunner,
+        work: Work,
+        companions: Companions,
+    ) -> None:
+        self._viewer, self._state, self._runner = viewer, state, runner
+        self._work, self._companions = work, companions
+        self._followed: tuple[Request, Image] | None = None
+        runner.idled.connect(self._tell)
+        for name in ("image", "window", "preset", "device"):
+            getattr(state.events, name).connect(self.stop)
+        state.events.read_ahead.connect(self._go)
+        for event, callback in self._viewer_events():
+            event.connect(callback)
+
+    def follow(self, request: Request, image: Image) -> None:
+        """Read ahead what a next run like `request` would need."""
+        self._followed = request, image
+        self._go()
+
+    def stop(self, *_: object) -> None:
+        """Read ahead no more, until the next run."""
+        self._followed = None
+        self._go()
+
+    def close(self) -> None:
+        """Listen to the viewer no more."""
+        for event, callback in self._viewer_events():
+            event.disconnect(callback)
+
+    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
+        return [
+            (self._viewer.dims.events.current_step, self._go),
+            (self._viewer.layers.selection.events.active, self._go),
+        ]
+
+    def _go(self, *_: object) -> None:
+        """Start anew from the slice shown, or pause."""
+        index = self._index()
+        if self._followed is None or index is None:
+            self._runner.idle(None)
+            self._state.ahead = ""
+            return
+        request = self._followed[0]
+        self._runner.idle(lambda: self._work.read_ahead(request, index))
+
+    def _index(self) -> int | None:
+        """The slice to start from; None if nothing is to be read ahead."""
+        if self._followed is None or not self._state.read_ahead:
+            return None
+        request, image = self._followed
+        ours = (image, self._companions.boxes(image), self._companions.labels(image))
+        active = self._viewer.layers.selection.active
+        if active is None or not any(active is layer for layer in ours):
+            return None
+        try:
+            plane = shown_plane(image, self._viewer.dims)
+        except MedSAMLiteError:
+            return None
+        return plane.index if plane.axis == request.axis else None
+
+    def _tell(self, ready: int) -> None:
+        if self._followed is not None:
+            request, image = self._followed
+            count = slice_count(image, request.axis)
+            self._state.ahead = f"Reading ahead: {ready} of {count} slices are ready."
