@@ -47,6 +47,9 @@ class FakePredictor:
     def use(self, preset: str, device: str) -> None:
         self.wanted = (preset, device)
 
+    def load(self, progress) -> None:
+        progress("compiling, once")
+
     @property
     def preset(self) -> str:
         self.thread = threading.current_thread()

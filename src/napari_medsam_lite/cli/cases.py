@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -153,4 +154,6 @@ def _predictor(preset: str, device: str, checkpoint: str | None, on_disk: bool) 
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
     cache = EmbeddingCache(disk=DiskCache() if on_disk else None)
-    return VolumePredictor(preset, device, checkpoint, cache)
+    predictor = VolumePredictor(preset, device, checkpoint, cache)
+    predictor.load(lambda text: print(f"{text}...", file=sys.stderr))
+    return predictor

@@ -17,17 +17,18 @@ from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import AS_STORED, Limits, Window, parse_window
 from napari_medsam_lite.engine.cache import EmbeddingCache, EmbeddingKey
 from napari_medsam_lite.engine.labels import LabelCanvas, Overlap
+from napari_medsam_lite.engine.network import Choice, Network, Progress
 from napari_medsam_lite.engine.preprocess import encoder_frames
 from napari_medsam_lite.engine.propagation import (
-    BOX_BATCH,
     Propagation,
     SliceMask,
     boxes_of_labels,
+    decode_prompts,
     plan,
     propagate,
 )
 from napari_medsam_lite.engine.timings import Timings
-from napari_medsam_lite.model.weights import Checkpoint, find_checkpoint
+from napari_medsam_lite.model.weights import Checkpoint
 
 IMAGE_BATCH = 4
 PROPAGATIONS: tuple[Propagation, ...] = ("published", "guided")
@@ -58,8 +59,7 @@ class VolumePredictor:
         checkpoint: str | Path | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
-        self._wanted = {"preset": preset, "device": device, "checkpoint": checkpoint}
-        self._backend: Any = None
+        self._network = Network(Choice(preset, device, checkpoint))
         self._cache = EmbeddingCache() if cache is None else cache
         self._volume: Volume | None = None
         self._window: Window | None = None
@@ -75,10 +75,7 @@ class VolumePredictor:
         checkpoint: str | Path | None = None,
     ) -> None:
         """Change the model in place; what is not named stays. It is loaded on its next use."""
-        changes = {"preset": preset, "device": device, "checkpoint": checkpoint}
-        wanted = self._wanted | {key: value for key, value in changes.items() if value is not None}
-        if wanted != self._wanted:
-            self._wanted, self._backend = wanted, None
+        self._network.use(preset=preset, device=device, checkpoint=checkpoint)
 
     @property
     def preset(self) -> str:
@@ -101,24 +98,13 @@ class VolumePredictor:
         """The values that became 0 and 255 when the volume was set."""
         return self._limits
 
-    def load(self) -> Any:
+    def load(self, progress: Progress = lambda _: None) -> Any:
         """The `acceleration.backend.Backend`, loaded now if it was not.
 
-        Raises
-        ------
-        BackendUnavailableError, CheckpointError, DeviceMemoryError
-            Each with its reason.
+        `progress` is told what takes long, such as ``"compiling, once"``; see `Network.load`.
         """
-        if self._backend is None:
-            from napari_medsam_lite.acceleration.backend import load_backend
-
-            with self.timings.stage("load"):
-                self._backend = load_backend(
-                    str(self._wanted["preset"]),
-                    str(self._wanted["device"]),
-                    find_checkpoint(self._wanted["checkpoint"]),
-                )
-        return self._backend
+        with self.timings.stage("load"):
+            return self._network.load(progress)
 
     def set_volume(self, volume: Volume, window: str | Window | None = None, axis: int = 0) -> None:
         """Choose what is segmented.
@@ -209,13 +195,9 @@ class VolumePredictor:
         count = self._chosen_volume().shape[self._axis]
         if not 0 <= index < count:
             raise PromptError(f"There is no slice {index}; the volume has 0..{count - 1}.")
-        height, width = self._plane()
-        prompts = [self._frame.box_to_frame(box.clip(height, width)) for box in boxes]
-        for start in range(0, len(prompts), BOX_BATCH):
-            batch = prompts[start : start + BOX_BATCH]
-            answers = self._decode([index] * len(batch), np.stack(batch))
-            for i, (patch, score) in enumerate(answers, start):
-                yield SliceMask(i, index, score, patch.corner, patch.logits, (height, width))
+        inside = [box.clip(*self._plane()) for box in boxes]
+        prompts = [(i, index, self._frame.box_to_frame(box)) for i, box in enumerate(inside)]
+        yield from decode_prompts(prompts, self._frame, self._decode)
 
     def propagate_in_volume(
         self, boxes: Sequence[Box3D], propagation: Propagation = "published"
@@ -288,15 +270,11 @@ class VolumePredictor:
         canvas = LabelCanvas(volume.shape, self._axis, ids, "later")
         planes = np.moveaxis(labels, self._axis, 0)
         for index, plane in enumerate(planes):
-            prompts = boxes_of_labels(plane, self._frame)
-            for start in range(0, len(prompts), BOX_BATCH):
-                batch = prompts[start : start + BOX_BATCH]
-                answers = self._decode([index] * len(batch), np.stack([box for _, box in batch]))
-                for (label, _), (patch, score) in zip(batch, answers, strict=True):
-                    item = SliceMask(
-                        ids.index(label), index, score, patch.corner, patch.logits, plane.shape
-                    )
-                    canvas.paint(item)
+            prompts = [
+                (ids.index(label), index, box) for label, box in boxes_of_labels(plane, self._frame)
+            ]
+            for item in decode_prompts(prompts, self._frame, self._decode):
+                canvas.paint(item)
             if progress is not None:
                 progress(index + 1, len(planes))
         return canvas.labels

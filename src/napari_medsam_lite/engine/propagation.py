@@ -129,15 +129,22 @@ def propagate(
 def _step(
     fronts: Sequence[_Front], frame: ModelFrame, decode: Decode
 ) -> Iterator[tuple[_Front, SliceMask]]:
-    """Decode the slice each front stands before, in batches of neighbouring slices."""
+    """Decode the slice each front stands before, neighbouring slices together."""
     ordered = sorted(fronts, key=lambda front: front.ahead[0])
-    for i in range(0, len(ordered), BOX_BATCH):
-        batch = ordered[i : i + BOX_BATCH]
-        indices = [front.ahead[0] for front in batch]
-        answers = decode(indices, np.stack([front.box for front in batch]))
-        for front, index, (patch, score) in zip(batch, indices, answers, strict=True):
-            shape = (frame.height, frame.width)
-            yield front, SliceMask(front.object, index, score, patch.corner, patch.logits, shape)
+    prompts = [(front.object, front.ahead[0], front.box) for front in ordered]
+    yield from zip(ordered, decode_prompts(prompts, frame, decode), strict=True)
+
+
+def decode_prompts(
+    prompts: Sequence[tuple[int, int, NDArray[np.float32]]], frame: ModelFrame, decode: Decode
+) -> Iterator[SliceMask]:
+    """The masks of prompts (object, slice number, box XYXY in the frame), in batches, in order."""
+    shape = (frame.height, frame.width)
+    for start in range(0, len(prompts), BOX_BATCH):
+        objects, indices, boxes = zip(*prompts[start : start + BOX_BATCH], strict=True)
+        answers = decode(list(indices), np.stack(boxes))
+        for number, index, (patch, score) in zip(objects, indices, answers, strict=True):
+            yield SliceMask(number, index, score, patch.corner, patch.logits, shape)
 
 
 def _next_box(

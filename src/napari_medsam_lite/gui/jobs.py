@@ -35,6 +35,7 @@ MOST_CANDIDATES = 64
 THREAD_NAME = "medsam-lite"
 
 Job = Callable[[], Iterator[Any]]
+_current = threading.local()
 _log = logging.getLogger(__name__)
 
 
@@ -240,6 +241,14 @@ class _Worker:
         return self.tickets.get()
 
 
+def post(item: Any) -> None:
+    """Hand `item` to the main thread in the middle of a step, as if the job had yielded it.
+
+    For what a long call inside a job tells by a callback. To be called on the job's own thread.
+    """
+    _current.post(item)
+
+
 def _nothing() -> Iterator[Any]:
     return iter(())
 
@@ -259,6 +268,7 @@ def _run(
     ticket: _Ticket, answers: SimpleQueue[tuple[int, Any]], stopping: threading.Event
 ) -> Ending:
     """One job, with the barrier that lets no exception pass unseen."""
+    _current.post = lambda item: answers.put((ticket.generation, item))
     try:
         items = ticket.job()
         for item in items:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.gui.jobs import post
 from napari_medsam_lite.gui.layers import Snapshot, to_volume
 from napari_medsam_lite.gui.preload import preload_torch
 from napari_medsam_lite.gui.state import AUTO_WINDOW, Task
@@ -138,6 +139,7 @@ class Work:
         if self._predictor is None:
             self._predictor = self._make_predictor(preset, device)
         self._predictor.use(preset=preset, device=device)
+        self._predictor.load(lambda text: post(Doing(f"{text.capitalize()}...")))
         return self._predictor
 
     def _volume(self, snapshot: Snapshot) -> Volume:

@@ -1,0 +1,53 @@
+"""The network that was asked for, loaded when it is needed first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_medsam_lite.model.weights import find_checkpoint
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for; see `VolumePredictor`."""
+
+    preset: str = "auto"
+    device: str = "auto"
+    checkpoint: str | Path | None = None
+
+
+class Network:
+    """Holds one `acceleration.backend.Backend`, or the wish for one."""
+
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
+        self._backend: Any = None
+
+    def use(self, **changes: Any) -> None:
+        """Change what is named and is not None; the backend is loaded anew if that differs."""
+        named = {name: value for name, value in changes.items() if value is not None}
+        choice = replace(self._choice, **named)
+        if choice != self._choice:
+            self._choice, self._backend = choice, None
+
+    def load(self, progress: Progress = lambda _: None) -> Any:
+        """The backend, loaded now if it was not; `progress` is told what takes long.
+
+        Raises
+        ------
+        BackendUnavailableError, CheckpointError, DeviceMemoryError
+            Each with its reason.
+        """
+        if self._backend is None:
+            from napari_medsam_lite.acceleration.backend import load_backend
+
+            checkpoint = find_checkpoint(self._choice.checkpoint)
+            self._backend = load_backend(
+                self._choice.preset, self._choice.device, checkpoint, progress
+            )
+        return self._backend
