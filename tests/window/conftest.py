@@ -47,7 +47,7 @@ class Window:
             "napari-medsam-lite", "Segment"
         )
         self.state = self.widget.state
-        self.state.preset = "sdpa"
+        self.state.preset = "openvino"
         QTest.qWait(100)
 
     def part(self, name):

@@ -56,7 +56,7 @@ def test_sample_box_slice_volume_undo(open_window, phantom):
     mask = window.labels().data[z] == 1
     assert inside(mask, box)
     assert dice(mask, organ[z]) > 0.9
-    assert "sdpa on" in window.state.in_use
+    assert "openvino on" in window.state.in_use
 
     window.part("z_from").setValue(z - 1)
     window.part("z_to").setValue(z + 2)
