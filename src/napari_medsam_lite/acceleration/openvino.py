@@ -7,6 +7,7 @@ cache of compiled networks.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -150,10 +151,17 @@ def _precision(core: Any, target: str) -> str:
     return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
+def _threads() -> dict[str, str]:
+    """OpenVINO does not look at OMP_NUM_THREADS itself; worker processes divide the cores by it."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return {"INFERENCE_NUM_THREADS": threads} if threads.isdecimal() else {}
+
+
 def _load(core: Any, file: Path, target: str, precision: str) -> Any:
     """The network of `file` on `target`, as a request that can be run again and again."""
     config = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if target == "CPU":
+        config |= _threads()
         try:
             # OpenVINO's generated kernels for attention are slower here than its plain ones: they
             # split the work by head, and ours has few heads and long rows (docs/acceleration.md).
