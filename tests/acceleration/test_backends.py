@@ -10,7 +10,7 @@ from tests.acceleration.conftest import BOXES
 from napari_medsam_lite.acceleration.backend import load_backend
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
 
 QUICK = ["eager", "sdpa", "bf16", "openvino"]
 
@@ -50,6 +50,12 @@ def test_openvino_starts_without_torch_the_second_time(checkpoint):
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_openvino_fails_as_this_package_does(checkpoint):
+    backend = load_backend("openvino", "cpu", checkpoint)
+    with pytest.raises(MedSAMLiteError, match="OpenVINO failed in the decoder"):
+        backend.decode_boxes([np.zeros((5, 256), np.float16)], BOXES[:1])
 
 
 def test_a_preset_that_cannot_run_is_refused(checkpoint):

@@ -19,7 +19,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.presets import AUTO, Preset
-from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
 from napari_medsam_lite.model.weights import Checkpoint
 
 Embedding = NDArray[np.float16]
@@ -92,7 +92,11 @@ class OpenVinoBackend:
     def _run(self, part: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a part; they are overwritten by its next run."""
         request = self._parts[part]
-        request.infer(list(inputs), share_inputs=True, share_outputs=True)
+        try:
+            request.infer(list(inputs), share_inputs=True, share_outputs=True)
+        except RuntimeError as error:  # napari's workers swallow it
+            reason = str(error).strip().splitlines()[-1]
+            raise MedSAMLiteError(f"OpenVINO failed in the {part}: {reason}") from error
         return [tensor.data for tensor in request.output_tensors]
 
 
