@@ -162,7 +162,9 @@ def test_presets_when_measured(capsys, caches, monkeypatch):
 
     def measured(job, file):
         yield "measuring"
-        np.save(job.answer, np.ones((16, 4, 4), bool))
+        masks = np.ones((16, 4, 4), bool)
+        masks[:, :2] = job.preset != "bf16"
+        np.save(job.answer, masks)
         faster = {"encode": 0.01} if job.preset == "sdpa" else {}
         return {**figures, **faster}
 
@@ -172,6 +174,8 @@ def test_presets_when_measured(capsys, caches, monkeypatch):
     assert rows["sdpa"]["auto"]
     assert rows["sdpa"]["seconds_a_slice"] == 0.01
     assert rows["eager"]["agreement"] == 1
+    assert rows["eager"]["warning"] is None
+    assert "bf16" in rows["bf16"]["warning"]
     for row in rows.values():
         assert (row["unavailable"] is None) == (row["seconds_a_box"] is not None)
 

@@ -59,6 +59,7 @@ def to_row(preset: Preset, measured: Measurement | None, device: str, auto: str)
     row["seconds_a_box"] = round(measured.decode, 4) if known and measured else None
     row["memory_mib"] = round(measured.memory / MEBI) if known and measured else None
     row["agreement"] = round(measured.agreement, 4) if known and measured else None
+    row["warning"] = measured.warning if known and measured else None
     row["auto"] = preset.name == auto
     return row
 
@@ -75,7 +76,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(head, no_wrap=True)
     for row in rows:
         name = f"{row['name']}\n(auto)" if row["auto"] else row["name"]
-        what = f"{row['summary']}\n[dim]{row['unavailable'] or 'available'}[/dim]"
+        standing = row["unavailable"] or row["warning"] or "available"
+        what = f"{row['summary']}\n[dim]{standing}[/dim]"
         figures = ("seconds_a_slice", "seconds_a_box", "memory_mib", "agreement")
         table.add_row(name, what, *("" if row[f] is None else str(row[f]) for f in figures))
     Console().print(table)
