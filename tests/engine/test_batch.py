@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +15,10 @@ from napari_medsam_lite.core.errors import (
 )
 from napari_medsam_lite.engine.batch import run_in_processes, run_on_cluster, run_overlapped
 
-HERE = Path(__file__).parent
-
 
 @pytest.fixture
-def work(monkeypatch):
+def work(importable):
     """The module `batch_work`, for this process and for those it starts."""
-    monkeypatch.syspath_prepend(str(HERE))
-    monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
     import batch_work
 
     return batch_work

@@ -118,20 +118,13 @@ def test_an_embedding_larger_than_the_bound_is_not_kept(tmp_path):
     assert disk.get(KEY) is None
 
 
-def work(folder, start):
-    """What each of two processes does at once: slices of its own, and some of both."""
-    disk = DiskCache(folder, max_bytes=20 * (array().nbytes + OVERHEAD))
-    for i in range(60):
-        index = start + i if i % 2 else i % 10
-        disk.put(key(index), array(index))
-        found = disk.get(key((i * 7) % 10))
-        assert found is None or np.array_equal(found, array((i * 7) % 10))
-    assert disk.get(key(start + 59)) is not None
+def test_two_processes_at_once(disk, importable):
+    from cache_work import write_and_read
 
-
-def test_two_processes_at_once(disk):
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=work, args=(disk.folder, start)) for start in (100, 200)]
+    others = [
+        context.Process(target=write_and_read, args=(disk.folder, start)) for start in (100, 200)
+    ]
     for other in others:
         other.start()
     for other in others:
