@@ -47,7 +47,7 @@ def test_a_folder_without_cases_is_told(open_widget, tmp_path):
     widget = open_widget(quick)
     widget._folder.value = tmp_path
     press(widget, "start")
-    assert "holds no file" in widget._status.value
+    assert "is no folder with files" in widget._status.value
     assert widget._start.enabled
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from napari_medsam_lite.acceleration.presets import AUTO, PRESETS, find_preset
 from napari_medsam_lite.cli.options import (
@@ -14,8 +13,7 @@ from napari_medsam_lite.cli.options import (
     status_line,
     workers_argument,
 )
-from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.io.files import SUFFIXES
+from napari_medsam_lite.io.files import list_cases
 
 EVERY = (*PRESETS, AUTO)
 
@@ -46,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_medsam_lite.benchmark.run import Plan, measure
 
     plan = Plan(
-        files=find_cases(args.input),
+        files=tuple(list_cases(args.input)) if args.input else (),
         presets=args.presets,
         workers=args.workers,
         runs=args.runs,
@@ -77,15 +75,3 @@ def presets_argument(text: str) -> tuple[str, ...]:
         if name != AUTO:
             checked(find_preset, name)
     return names
-
-
-def find_cases(folder: str | None) -> tuple[Path, ...]:
-    """The cases in `folder`; none if no folder is named."""
-    if folder is None:
-        return ()
-    path = Path(folder)
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
-        if found:
-            return tuple(found)
-    raise FileFormatError(f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}.")

@@ -33,7 +33,7 @@ from napari_medsam_lite.engine.batch import (
 )
 from napari_medsam_lite.engine.disk_cache import check_zarr
 from napari_medsam_lite.io.boxes import read_boxes
-from napari_medsam_lite.io.files import SUFFIXES, file_suffix
+from napari_medsam_lite.io.files import SUFFIXES, file_suffix, list_cases
 from napari_medsam_lite.io.runfile import load_run
 
 OVERLAPS = ("later", "earlier", "logit")
@@ -81,7 +81,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
     settings = gather_settings(args)
-    every = list_cases(args.inputs, Path(args.output), args.overlay)
+    every = plan_cases(args.inputs, Path(args.output), args.overlay)
     cases = every if args.overwrite else leave_out_finished(every)
     with progress_bar("segmenting") as progress:
         runner = CaseRunner(settings, progress if len(cases) == 1 else None)
@@ -145,19 +145,11 @@ def gather_settings(args: argparse.Namespace) -> Settings:
     return replace(settings, **changes)
 
 
-def list_cases(inputs: Sequence[str], output: Path, overlay: str | None) -> list[CaseFiles]:
+def plan_cases(inputs: Sequence[str], output: Path, overlay: str | None) -> list[CaseFiles]:
     """The files named and those of the folders named, each with where its answer goes."""
     sources: list[Path] = []
     for path in map(Path, inputs):
-        if path.is_dir():
-            sources += sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
-        else:
-            sources.append(path)
-    if not sources:
-        raise FileFormatError(
-            f"There is no file to segment in {', '.join(inputs)}; it must end with "
-            f"{', '.join(SUFFIXES)}."
-        )
+        sources += list_cases(path) if path.is_dir() else [path]
     single = output.name.lower().endswith(SUFFIXES)
     if single and len(sources) > 1:
         raise FileFormatError(f"{output} is one file, but there are {len(sources)} inputs.")

@@ -15,7 +15,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.arrange import group, side_by_side
 from napari_medsam_lite.gui.controls import button, named
 from napari_medsam_lite.gui.jobs import Ending, JobRunner
-from napari_medsam_lite.io.files import SUFFIXES
+from napari_medsam_lite.io.files import list_cases
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -143,11 +143,7 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         folder = self._folder.value
         if folder is None or str(folder) in ("", "."):
             return ()
-        names = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-        found = tuple(path for path in names if path.name.lower().endswith(SUFFIXES))
-        if not found:
-            raise MedSAMLiteError(f"{folder} holds no file that ends with {', '.join(SUFFIXES)}.")
-        return found
+        return tuple(list_cases(folder))
 
     def _on_items(self, items: list[Any]) -> None:
         for item in items:

@@ -18,6 +18,7 @@ from napari_medsam_lite.io.npz import read_npz, read_npz_labels, write_npz
 __all__ = [
     "SUFFIXES",
     "file_suffix",
+    "list_cases",
     "parse_box",
     "read_boxes",
     "read_case",
@@ -43,6 +44,24 @@ def file_suffix(path: str | Path) -> str:
         if name.endswith(suffix):
             return suffix
     raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+
+
+def list_cases(folder: str | Path) -> list[Path]:
+    """The files in `folder` that can be read, sorted by name; folders in it are not entered.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none, or no such folder.
+    """
+    path = Path(folder)
+    files = sorted(path.iterdir()) if path.is_dir() else []
+    found = [file for file in files if file.name.lower().endswith(SUFFIXES)]
+    if not found:
+        raise FileFormatError(
+            f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}."
+        )
+    return found
 
 
 def read_case(path: str | Path) -> Case:
