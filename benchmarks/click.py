@@ -43,10 +43,10 @@ def main() -> None:
         start = time.perf_counter()
         session.segment_slice()
         while state.busy:
-            QApplication.processEvents()
+            turn()
         done = time.perf_counter()
         while not drawn or drawn[-1] < done:
-            QApplication.processEvents()
+            turn()
         return 1000 * (done - start), 1000 * (drawn[-1] - start)
 
     def on(index: int) -> None:
@@ -73,8 +73,13 @@ def main() -> None:
 def wait(seconds: float) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        QApplication.processEvents()
-        time.sleep(0.002)
+        turn()
+
+
+def turn() -> None:
+    """One turn of the event loop; like Qt's own it sleeps when there is nothing to do."""
+    QApplication.processEvents()
+    time.sleep(0.001)
 
 
 if __name__ == "__main__":

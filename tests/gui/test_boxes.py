@@ -60,7 +60,7 @@ def test_lines_and_paths_are_left_out(image):
     shapes.add(np.array([(4, 1, 1), (4, 5, 5)]), shape_type="line")
     shapes.add(np.array([(4, 1, 1), (4, 5, 5), (4, 7, 2)]), shape_type="path")
     assert drawn_boxes(shapes, image, 0) == []
-    assert label_boxes(shapes, 1) == [0, 0]
+    assert label_boxes(shapes, lambda: 1) == [0, 0]
 
 
 def test_zero_area_gives_a_box_without_area(image):
@@ -93,35 +93,35 @@ def three_boxes(image):
 
 def test_boxes_are_numbered_in_order_and_keep_their_label(image):
     shapes = three_boxes(image)
-    assert label_boxes(shapes, 1) == [1, 2, 3]
+    assert label_boxes(shapes, lambda: 1) == [1, 2, 3]
     shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
-    assert label_boxes(shapes, 1) == [1, 2, 3, 4]
+    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
     shapes.selected_data = {1}
     shapes.remove_selected()
-    assert label_boxes(shapes, 1) == [1, 3, 4]
+    assert label_boxes(shapes, lambda: 1) == [1, 3, 4]
     shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
-    assert label_boxes(shapes, 1) == [1, 3, 4, 5]
+    assert label_boxes(shapes, lambda: 1) == [1, 3, 4, 5]
 
 
 def test_labels_in_use_are_not_given_again(image):
-    assert label_boxes(three_boxes(image), 7) == [7, 8, 9]
+    assert label_boxes(three_boxes(image), lambda: 7) == [7, 8, 9]
 
 
 def test_a_copied_label_is_replaced(image):
     shapes = three_boxes(image)
-    label_boxes(shapes, 1)
+    label_boxes(shapes, lambda: 1)
     shapes.selected_data = {0}
     shapes._copy_data()
     shapes._paste_data()
     assert list(shapes.features["label"]) == [1, 2, 3, 1]
-    assert label_boxes(shapes, 1) == [1, 2, 3, 4]
+    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
 
 
 def test_layer_without_the_column(image):
     shapes = Shapes([rectangle(Box2D(1, 3, 4, 6), Plane(0, 5))], ndim=3)
-    assert label_boxes(shapes, 1) == [1]
+    assert label_boxes(shapes, lambda: 1) == [1]
     shapes.features = {"label": [np.nan]}
-    assert label_boxes(shapes, 1) == [1]
+    assert label_boxes(shapes, lambda: 1) == [1]
 
 
 def test_only_a_selection_tool_selects(image):

@@ -114,7 +114,7 @@ def _request(
     )
     labels = companions.labels(image)
     ids = label_boxes(
-        companions.boxes_made(image), 1 + (0 if labels is None else highest_label(labels))
+        companions.boxes_made(image), lambda: 1 + (0 if labels is None else highest_label(labels))
     )
     return Request(
         task=task,

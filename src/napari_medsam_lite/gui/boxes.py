@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,24 +69,33 @@ def rectangle(box: Box2D, plane: Plane, ndim: int = 3) -> NDArray[np.float64]:
     return corners if ndim == 2 else np.insert(corners, plane.axis, plane.index, axis=1)
 
 
-def label_boxes(shapes: Shapes, free: int) -> list[int]:
+def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
     """The label of every shape, kept in the layer's features; 0 for lines and paths.
 
     A box without one, or with the label of an earlier box (napari copies features when shapes are
-    pasted), gets the next number that no box has, `free` or higher.
+    pasted), gets the next number that no box has, `free()` or higher; it is asked only then,
+    because it may have to look at every voxel.
     """
     features = shapes.features.copy()
     if LABEL_COLUMN not in features:
         features[LABEL_COLUMN] = 0
-    ids = [int(label) for label in features[LABEL_COLUMN].fillna(0)]
-    free = max([free, *(label + 1 for label in ids)])
-    for row, kind in enumerate(shapes.shape_type):
-        if kind in OPEN_SHAPES:
-            ids[row] = 0
-        elif ids[row] < 1 or ids[row] in ids[:row]:
-            ids[row], free = free, free + 1
-    features[LABEL_COLUMN] = np.array(ids, int)
-    shapes.features = features
+    before = [int(label) for label in features[LABEL_COLUMN].fillna(0)]
+    ids = [
+        0 if kind in OPEN_SHAPES else label
+        for label, kind in zip(before, shapes.shape_type, strict=True)
+    ]
+    missing = [
+        row
+        for row, kind in enumerate(shapes.shape_type)
+        if kind not in OPEN_SHAPES and (ids[row] < 1 or ids[row] in ids[:row])
+    ]
+    if missing:
+        first = max([free(), *(label + 1 for label in ids)])
+        for number, row in enumerate(missing, start=first):
+            ids[row] = number
+    if ids != before:
+        features[LABEL_COLUMN] = np.array(ids, int)
+        shapes.features = features
     return ids
 
 
