@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from napari_medsam_lite.core.frame import FRAME, ModelFrame
 from napari_medsam_lite.core.prompts import Box2D, tight_box
 
-SIDES = st.integers(2, 600)
+SIDES = st.integers(1, 600)
 
 
 def random_image(height, width, seed=0):
@@ -20,34 +20,24 @@ def opencv_resize(image):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(512, 512), (101, 122), (256, 256), (300, 400), (60, 200), (768, 768), (1024, 900), (255, 40)],
-)
-def test_resize_equals_opencv(shape):
+@pytest.mark.parametrize("shape", [(512, 512), (256, 256), (768, 768), (1024, 256), (128, 128)])
+def test_resize_by_whole_factors_equals_opencv(shape):
     image = random_image(*shape)
     np.testing.assert_array_equal(ModelFrame(*shape).resize(image[None])[0], opencv_resize(image))
 
 
 @given(height=SIDES, width=SIDES)
-@settings(max_examples=40, deadline=None)
-def test_resize_is_opencv_but_for_ties(height, width):
-    """OpenCV adds in single precision in an order of its own, so exact halves may round apart."""
-    if min(ModelFrame(height, width).inner) < 1:
-        return
+@settings(max_examples=60, deadline=None)
+def test_resize_equals_opencv(height, width):
     image = random_image(height, width)
-    ours = ModelFrame(height, width).resize(image[None])[0].astype(int)
-    difference = np.abs(ours - opencv_resize(image))
-    assert difference.max() <= 1
-    assert np.mean(difference > 0) < 0.01
+    ours = ModelFrame(height, width).resize(image[None])[0]
+    np.testing.assert_array_equal(ours, opencv_resize(image))
 
 
 @given(height=st.integers(8, 600), width=st.integers(8, 600), seed=st.integers(0, 99))
 @settings(max_examples=25, deadline=None)
 def test_mask_to_image_is_the_whole_interpolation(height, width, seed):
     frame = ModelFrame(height, width)
-    if min(frame.inner) < 1:
-        return
     noise = np.random.default_rng(seed).normal(-1.5, 1, (8, 8)).astype(np.float32)
     logits = cv2.resize(noise, (FRAME, FRAME), interpolation=cv2.INTER_CUBIC)
     h, w = frame.inner

@@ -1,10 +1,11 @@
 """The 256 x 256 frame that the network sees, and the way there and back.
 
 The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. The
-resize is OpenCV's ``INTER_AREA`` as the published scripts use it, which is linear in rows and in
-columns, so two small matrices do it. When it enlarges, ``INTER_AREA`` interpolates linearly with
-its own weights instead of averaging. The published resize answers in 8 bit, and the network feels a
-difference of one grey level, so OpenCV's rounding is kept too (tests compare with OpenCV itself).
+resize is OpenCV's ``INTER_AREA`` as the published scripts use it: the mean of what a new pixel
+covers, or, when it enlarges, linear interpolation with weights of its own. The published resize
+answers in 8 bit, and the network feels a difference of one grey level, so OpenCV's order of sums
+and its rounding are kept too (tests compare with OpenCV itself). No BLAS: its threads wait busily
+and would slow the network down.
 """
 
 from __future__ import annotations
@@ -48,17 +49,18 @@ class ModelFrame:
     @property
     def inner(self) -> tuple[int, int]:
         """(rows, columns) of the frame that hold image; the rest is padding."""
-        return int(self.height * self.scale + 0.5), int(self.width * self.scale + 0.5)
+        h, w = int(self.height * self.scale + 0.5), int(self.width * self.scale + 0.5)
+        return max(h, 1), max(w, 1)
 
     def resize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(B, H, W) uint8 slices to (B, h, w) uint8, rounded as OpenCV does."""
         if self._enlarges:
             return self._enlarge_fixed_point(images)
-        rows, columns = self._area
-        resized: NDArray[np.float32] = rows @ images.astype(np.float32) @ columns.T
-        halves = (self.height, self.width) == (2 * self.inner[0], 2 * self.inner[1])
-        rounded: NDArray[np.float32] = np.floor(resized + 0.5) if halves else np.rint(resized)
-        return rounded.astype(np.uint8)
+        if self._divides:
+            return self._mean_of_blocks(images)
+        h, w = self.inner
+        narrow = _mean_over(images, _cells(self.width, w), axis=2)
+        return np.rint(_mean_over(narrow, _cells(self.height, h), axis=1)).astype(np.uint8)
 
     def box_to_frame(self, box: Box2D) -> NDArray[np.float32]:
         """A box in voxels to (4,) XYXY in frame pixels, truncated as the published script does."""
@@ -74,11 +76,10 @@ class ModelFrame:
         least half of it is covered. None when nothing is left. As published, the far corner may
         reach one past the frame's last pixel.
         """
-        rows, columns = self._area
-        y, x = corner
-        covered = rows[:, y : y + mask.shape[0]] @ mask.astype(np.float32)
-        covered = covered @ columns[:, x : x + mask.shape[1]].T
-        box = tight_box(covered >= 0.5)
+        (y, x), (h, w) = corner, mask.shape
+        whole = np.zeros((1, self.height, self.width), np.uint8)
+        whole[0, y : y + h, x : x + w] = mask
+        box = tight_box(self.resize(whole)[0] > 0)
         return None if box is None else grow_in_frame(box, margin)
 
     def mask_to_image(self, logits: NDArray[np.float32]) -> Patch:
@@ -107,17 +108,28 @@ class ModelFrame:
     def _enlarges(self) -> bool:
         return self.inner[0] > self.height or self.inner[1] > self.width
 
-    @cached_property
-    def _area(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights of ``INTER_AREA``: (h, H) for rows and (w, W) for columns."""
-        matrix = _enlarging_matrix if self._enlarges else _averaging_matrix
+    @property
+    def _divides(self) -> bool:
         h, w = self.inner
-        return matrix(self.height, h), matrix(self.width, w)
+        return self.height % h == 0 == self.width % w
 
     @cached_property
     def _enlarge(self) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
         h, w = self.inner
         return _bilinear_taps(h, self.height), _bilinear_taps(w, self.width)
+
+    def _mean_of_blocks(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Means where each new pixel covers whole old ones; halves of 2 x 2 blocks go up."""
+        h, w = self.inner
+        rows, columns = self.height // h, self.width // w
+        blocks = np.zeros((len(images), h, w), np.uint32)
+        for row in range(rows):
+            for column in range(columns):
+                blocks += images[:, row::rows, column::columns]
+        if rows == columns == 2:
+            return (blocks + 2 >> 2).astype(np.uint8)
+        means: NDArray[np.float32] = blocks * np.float32(1 / (rows * columns))
+        return np.rint(means).astype(np.uint8)
 
     def _enlarge_fixed_point(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Linear interpolation in integers: weights in 1/2048, columns first, then rows."""
@@ -149,30 +161,33 @@ def frame_xyxy(box: Box2D) -> NDArray[np.float32]:
     return np.array([box.x0, box.y0, box.x1, box.y1], np.float32)
 
 
+Cells = tuple[NDArray[np.intp], NDArray[np.float32]]
+"""The old pixels that each new one covers, and their weights: (most covered, new size), both."""
+
+
 @lru_cache(maxsize=32)
-def _averaging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
-    """(new_size, size): each new pixel is the mean of what it covers.
+def _cells(size: int, new_size: int) -> Cells:
+    """The cells of `new_size` pixels on `size` old ones.
 
     OpenCV drops a pixel that is covered by less than a thousandth, and so does this.
     """
     step = size / new_size
-    matrix = np.zeros((new_size, size))
-    for i in range(new_size):
-        start, stop = i * step, min((i + 1) * step, size)
-        covered = np.diff(np.clip(np.arange(size + 1.0), start, stop))
-        matrix[i] = np.where(covered > 1e-3, covered, 0) / (stop - start)
-    return matrix.astype(np.float32)
+    start = np.arange(new_size) * step
+    stop = np.minimum(start + step, size)
+    pixels = np.floor(start).astype(np.intp) + np.arange(int(step) + 2)[:, None]
+    covered = np.clip(stop, pixels, pixels + 1) - np.clip(start, pixels, pixels + 1)
+    weights = np.where(covered > 1e-3, covered, 0) / (stop - start)
+    return np.minimum(pixels, size - 1), weights.astype(np.float32)
 
 
-@lru_cache(maxsize=32)
-def _enlarging_matrix(size: int, new_size: int) -> NDArray[np.float32]:
-    """(new_size, size): each new pixel lies between two old ones, or on one."""
-    lower, weight = _area_taps(size, new_size)
-    matrix = np.zeros((new_size, size), np.float32)
-    rows = np.arange(new_size)
-    matrix[rows, lower] = 1 - weight / ONE
-    matrix[rows, np.minimum(lower + 1, size - 1)] += weight / np.float32(ONE)
-    return matrix
+def _mean_over(images: NDArray[Any], cells: Cells, axis: int) -> NDArray[np.float32]:
+    """Means along `axis`, summed in single precision from the first pixel to the last."""
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    total = np.float32(0)
+    for pixels, weights in zip(*cells, strict=True):
+        total = total + images.take(pixels, axis) * weights.reshape(shape)
+    return np.asarray(total)
 
 
 def _area_taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
