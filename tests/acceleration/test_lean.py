@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.acceleration.conftest import BOXES
 
-from napari_medsam_lite.acceleration.attention import sdpa
+from napari_medsam_lite.acceleration.attention import sdpa, unshifted_attention
 from napari_medsam_lite.acceleration.calibration import ct_like_frames
 from napari_medsam_lite.acceleration.device import keep_freed_memory
 from napari_medsam_lite.acceleration.lean import LeanMedSAM
@@ -38,7 +38,7 @@ def test_folded_batch_norm_equals_both_layers():
     torch.testing.assert_close(fold_batch_norm(layer)(x), layer(x), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("attend", [manual_attention, sdpa])
+@pytest.mark.parametrize("attend", [manual_attention, sdpa, unshifted_attention])
 @pytest.mark.parametrize("size", [(14, 14), (16, 9), (5, 7)])
 def test_windows_with_and_without_padding(attend, size):
     block = random_block()
@@ -46,9 +46,14 @@ def test_windows_with_and_without_padding(attend, size):
     lean = LeanWindowAttention(block.attn, block.window, attend)
     nested = NestedWindowAttention(lean)
     with torch.no_grad():
-        wanted = block.attention(x)
-        torch.testing.assert_close(lean(x), wanted, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(nested(x), wanted, atol=1e-5, rtol=1e-5)
+        wanted, tokens = block.attention(x).flatten(0, 2), x.flatten(0, 2)
+        torch.testing.assert_close(lean(tokens, *size), wanted, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(nested(tokens, *size), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_without_a_maximum_stands_enormous_scores():
+    q, k, v = (torch.randn(1, 1, 5, 4) * size for size in (100, 100, 1))
+    assert torch.isfinite(unshifted_attention(q, k, v)).all()
 
 
 def random_block() -> TinyViTBlock:

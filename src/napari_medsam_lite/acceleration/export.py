@@ -17,7 +17,7 @@ from torch import nn
 from napari_medsam_lite.acceleration.calibration import ct_like_frames
 from napari_medsam_lite.acceleration.lean import LeanMedSAM
 from napari_medsam_lite.model.build import load_lite_medsam
-from napari_medsam_lite.model.layers import manual_attention
+from napari_medsam_lite.model.layers import Attend
 from napari_medsam_lite.model.weights import Checkpoint
 
 FLOAT_LAYERS = [
@@ -35,18 +35,18 @@ NNCF's smoothing and bias correction made masks worse with synthetic frames, so 
 PIXELS, CHANNELS, FRAME = 4096, 256, 256
 
 
-def export(checkpoint: Checkpoint, folder: Path) -> None:
+def export(checkpoint: Checkpoint, folder: Path, attend: Attend) -> None:
     """Write ``encoder.xml``, ``prompts.xml`` and ``decoder.xml`` (each with its .bin) to `folder`.
 
     The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts
-    and decoder take any number of boxes.
+    and decoder take any number of boxes. `attend` is how the encoder's windows attend.
 
     Raises
     ------
     CheckpointError
         As `load_lite_medsam`.
     """
-    network = LeanMedSAM(load_lite_medsam(checkpoint), manual_attention)
+    network = LeanMedSAM(load_lite_medsam(checkpoint), attend)
     image = torch.rand(1, 3, FRAME, FRAME)
     embeddings, tokens = torch.rand(2, PIXELS, CHANNELS), torch.rand(2, 2, CHANNELS)
     _write(network.encoder, (image,), [[1, 3, FRAME, FRAME]], folder / "encoder.xml", half_out=True)

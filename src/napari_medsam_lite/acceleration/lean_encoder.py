@@ -7,7 +7,8 @@
   normalisation's bias. A constant added to all keys does not change a softmax, and one added to all
   values adds to the output, so it goes to the output's bias: the projections then run on real
   tokens alone and the padding is plain zeros;
-- tokens stay (B, H, W, C), so that no layer transposes;
+- in the stages with attention the stream is rows of tokens, (B H W, C): linear layers take it as
+  it is, a channels-last convolution sees the same memory, and OpenVINO has no layout to choose;
 - what the decoder adds to the image when no mask prompts it is added once, by the last bias.
 """
 
@@ -63,7 +64,7 @@ def _fixed(value: Tensor) -> nn.Parameter:
 
 
 class LeanWindowAttention(nn.Module):
-    """`WindowAttention` and its windows on (B, H, W, C), padded by zeros after the projections."""
+    """`WindowAttention` and its windows on tokens, padded by zeros after the projections."""
 
     def __init__(self, source: WindowAttention, window: int, attend: Attend) -> None:
         super().__init__()
@@ -84,14 +85,13 @@ class LeanWindowAttention(nn.Module):
         self.bias: Tensor
         self.register_buffer("bias", source.bias().detach()[:, None].contiguous())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to the same shape."""
-        _, h, w, c = x.shape
-        qkv = self.qkv(F.layer_norm(x, (c,), eps=self.eps))
-        qkv = F.pad(qkv, (0, 0, 0, -w % self.window, 0, -h % self.window))
-        q, k, v = self._to_windows(qkv).chunk(3)
-        mixed = self._from_windows(self.attend(q, k, v, self.bias), qkv.shape[1], qkv.shape[2])
-        y: Tensor = self.proj(mixed[:, :h, :w])
+    def forward(self, tokens: Tensor, h: int, w: int) -> Tensor:
+        """(B h w, C) to the same shape."""
+        c, down, right = tokens.shape[-1], -h % self.window, -w % self.window
+        qkv = self.qkv(F.layer_norm(tokens, (c,), eps=self.eps)).reshape(-1, h, w, 3 * c)
+        q, k, v = self._to_windows(F.pad(qkv, (0, 0, 0, right, 0, down))).chunk(3)
+        mixed = self._from_windows(self.attend(q, k, v, self.bias), h + down, w + right)
+        y: Tensor = self.proj(mixed[:, :h, :w].reshape(-1, c))
         return y
 
     def _to_windows(self, x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class LeanMlp(nn.Module):
 
 
 class LeanBlock(nn.Module):
-    """`TinyViTBlock` on (B, H, W, C)."""
+    """`TinyViTBlock` on rows of tokens."""
 
     def __init__(self, source: TinyViTBlock, attend: Attend) -> None:
         super().__init__()
@@ -130,11 +130,11 @@ class LeanBlock(nn.Module):
         self.local_conv = fold_batch_norm(source.local_conv)
         self.mlp = LeanMlp(source.mlp)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """One block; the shape stays."""
-        x = x + self.attn(x)
-        x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        y: Tensor = x + self.mlp(x)
+    def forward(self, tokens: Tensor, h: int, w: int) -> Tensor:
+        """One block: (B h w, C) to the same shape."""
+        tokens = tokens + self.attn(tokens, h, w)
+        tokens = _to_tokens(self.local_conv(_to_image(tokens, h, w)))
+        y: Tensor = tokens + self.mlp(tokens)
         return y
 
 
@@ -165,20 +165,33 @@ def lean_merging(source: PatchMerging) -> nn.Sequential:
 
 
 class LeanStage(nn.Module):
-    """`AttentionStage`: (B, H, W, C) blocks, then (B, C, H, W) to the next stage."""
+    """`AttentionStage`: the blocks on rows of tokens, then (B, C, H, W) to the next stage."""
 
     def __init__(self, source: AttentionStage, attend: Attend) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            *(LeanBlock(b, attend) for b in source.blocks if isinstance(b, TinyViTBlock))
+        self.blocks = nn.ModuleList(
+            LeanBlock(b, attend) for b in source.blocks if isinstance(b, TinyViTBlock)
         )
         self.downsample = lean_merging(source.downsample) if source.downsample else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
-        x = self.blocks(x.permute(0, 2, 3, 1))
-        y: Tensor = self.downsample(x.permute(0, 3, 1, 2))
+        h, w = x.shape[2:]
+        tokens = _to_tokens(x)
+        for block in self.blocks:
+            tokens = block(tokens, h, w)
+        y: Tensor = self.downsample(_to_image(tokens, h, w))
         return y
+
+
+def _to_tokens(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B H W, C); the memory stays where it is when `x` is channels-last."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _to_image(tokens: Tensor, h: int, w: int) -> Tensor:
+    """(B h w, C) to (B, C, h, w), channels-last."""
+    return tokens.reshape(-1, h, w, tokens.shape[-1]).permute(0, 3, 1, 2)
 
 
 class LeanEncoder(nn.Module):

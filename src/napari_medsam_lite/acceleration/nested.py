@@ -46,7 +46,7 @@ class Group:
 
 
 class NestedWindowAttention(nn.Module):
-    """`LeanWindowAttention` on (B, H, W, C) whose windows hold real tokens alone."""
+    """`LeanWindowAttention` whose windows hold real tokens alone."""
 
     def __init__(self, source: LeanWindowAttention) -> None:
         super().__init__()
@@ -55,21 +55,21 @@ class NestedWindowAttention(nn.Module):
         self.bias = source.bias[:, 0]
         self._ready: dict[tuple[int, int, torch.device], list[Group]] = {}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) to the same shape."""
-        b, h, w, c = x.shape
-        qkv = self.qkv(F.layer_norm(x, (c,), eps=self.eps)).view(
-            b, h * w, 3, self.heads, self.width
+    def forward(self, tokens: Tensor, h: int, w: int) -> Tensor:
+        """(B h w, C) to the same shape."""
+        c = tokens.shape[-1]
+        qkv = self.qkv(F.layer_norm(tokens, (c,), eps=self.eps)).view(
+            -1, h * w, 3, self.heads, self.width
         )
-        groups = self._groups(h, w, x.device)
+        b, groups = len(qkv), self._groups(h, w, tokens.device)
         mixed = self._attend([self._stretch(qkv, group) for group in groups])
-        out = torch.empty(b, h * w, c, dtype=x.dtype, device=x.device)
+        out = torch.empty(b, h * w, c, dtype=tokens.dtype, device=tokens.device)
         start = 0
         for group in groups:
             count = b * group.tokens.numel()
             out[:, group.tokens.flatten()] = mixed[start : start + count].view(b, -1, c)
             start += count
-        y: Tensor = self.proj(out.view(b, h, w, c))
+        y: Tensor = self.proj(out.flatten(0, 1))
         return y
 
     def _stretch(self, qkv: Tensor, group: Group) -> tuple[Tensor, Tensor, Tensor]:

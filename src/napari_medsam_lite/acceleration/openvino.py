@@ -41,7 +41,7 @@ class OpenVinoBackend:
         self.preset, self.checkpoint = preset, checkpoint
         core = ov.Core()
         target = "CPU" if device in (AUTO, "cpu") else device.upper()
-        folder = network_folder(checkpoint, progress)
+        folder = network_folder(checkpoint, target, progress)
         core.set_property({"CACHE_DIR": str(folder / "compiled")})
         files = {part: f"{part}.xml" for part in PARTS}
         if preset.precision == "int8-static":
@@ -100,24 +100,31 @@ class OpenVinoBackend:
         return [tensor.data for tensor in request.output_tensors]
 
 
-def network_folder(checkpoint: Checkpoint, progress: Progress) -> Path:
+def network_folder(checkpoint: Checkpoint, target: str, progress: Progress) -> Path:
     """The folder with the network's OpenVINO files; they are written if they are not there.
 
-    Its name says what the files depend on: checkpoint, OpenVINO and the code that wrote them.
+    Its name says what the files depend on: checkpoint, OpenVINO, the code that wrote them, and the
+    kind of attention. On a processor the usual softmax would take a fifth of the encoder's time;
+    the way around it needs a float's range, so other devices, which compute in float16, keep it.
     """
     code = hashlib.sha256()
-    for name in ("lean_encoder", "lean_decoder", "lean", "export"):
+    for name in ("lean_encoder", "lean_decoder", "lean", "attention", "export"):
         code.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     key = f"{checkpoint.sha256[:16]}-{metadata.version('openvino')}-{code.hexdigest()[:8]}"
+    if target != "CPU":
+        key += "-softmax"
     root = Path(platformdirs.user_cache_dir("napari-medsam-lite", appauthor=False)) / "openvino"
     folder = root / key
     if not folder.exists():
+        from napari_medsam_lite.acceleration.attention import unshifted_attention
         from napari_medsam_lite.acceleration.export import export
+        from napari_medsam_lite.model.layers import manual_attention
 
         progress("converting the network for OpenVINO, once")
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root) as unfinished:
-            export(checkpoint, Path(unfinished) / key)
+            attend = unshifted_attention if target == "CPU" else manual_attention
+            export(checkpoint, Path(unfinished) / key, attend)
             _publish(Path(unfinished) / key, folder)
     return folder
 
