@@ -9,6 +9,9 @@
   tokens alone and the padding is plain zeros;
 - in the stages with attention the stream is rows of tokens, (B H W, C): linear layers take it as
   it is, a channels-last convolution sees the same memory, and OpenVINO has no layout to choose;
+- the convolutions before the first attention make 256 channels of the whole 256 x 256 image, which
+  no processor's cache holds; they run on strips of rows, each with the few rows of its neighbours
+  that reach into it;
 - what the decoder adds to the image when no mask prompts it is added once, by the last bias.
 """
 
@@ -61,6 +64,11 @@ def fold_layer_norm(norm: nn.LayerNorm, linear: nn.Linear) -> nn.Linear:
 
 def _fixed(value: Tensor) -> nn.Parameter:
     return nn.Parameter(value.detach().clone(), requires_grad=False)
+
+
+STRIPS = 2
+REACH = 4
+"""Rows on each side of a strip that the three 3 x 3 convolutions look at: 3, and even."""
 
 
 class LeanWindowAttention(nn.Module):
@@ -226,10 +234,20 @@ class LeanEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode a batch of images."""
-        x = self.narrow(self.stages(self.convs(self.patch_embed(images))))
+        x = self.narrow(self.stages(self._in_strips(images)))
         x = _norm_pixels(x.permute(0, 2, 3, 1), self.norm1).permute(0, 3, 1, 2)
         x = _norm_pixels(self.mix(x).permute(0, 2, 3, 1), self.norm2)
         return x.flatten(1, 2) + self.no_mask
+
+    def _in_strips(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, C, H / 2, W / 2), strip by strip."""
+        rows = images.shape[2]
+        height, strips = rows // STRIPS, []
+        for top in range(0, rows, height):
+            first = max(top - REACH, 0)
+            part = self.convs(self.patch_embed(images[:, :, first : top + height + REACH]))
+            strips.append(part[:, :, (top - first) // 2 :][:, :, : height // 2])
+        return torch.cat(strips, 2)
 
 
 def _norm_pixels(x: Tensor, norm: nn.Module) -> Tensor:
