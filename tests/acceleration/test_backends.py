@@ -41,6 +41,18 @@ def test_openvino_keeps_what_it_gave(checkpoint, frames):
     np.testing.assert_allclose(logits[0], logits[9], atol=0.3)
 
 
+def test_openvino_decodes_boxes_of_one_slice_together_and_answers_in_order(checkpoint, frames):
+    backend = load_backend("openvino", "cpu", checkpoint)
+    first, second = backend.encode_images(frames)
+    owners = [second, first, first, first, second, first, second, second, second, second]
+    boxes = np.array([[20 + 4 * i, 30, 90 + 9 * i, 120] for i in range(len(owners))], np.float32)
+    logits, iou = backend.decode_boxes(owners, boxes)
+    for i, owner in enumerate(owners):
+        alone, score = backend.decode_boxes([owner], boxes[i : i + 1])
+        assert dice(alone[0] > 0, logits[i] > 0) > 0.99
+        assert iou[i] == pytest.approx(score[0], abs=0.02)
+
+
 def test_openvino_starts_without_torch_the_second_time(checkpoint):
     load_backend("openvino", "cpu", checkpoint)
     code = (

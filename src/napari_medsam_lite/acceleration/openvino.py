@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,10 @@ class OpenVinoBackend:
         logits = np.empty((len(boxes), 256, 256), np.float32)
         iou = np.empty(len(boxes), np.float32)
         prompts = self._run("prompts", np.ascontiguousarray(boxes, np.float32))[0].copy()
-        for start in range(0, len(boxes), MAX_BATCH):
-            part = slice(start, start + MAX_BATCH)
-            logits[part], iou[part] = self._run(
-                "decoder", np.stack(embeddings[part]), prompts[part]
-            )
+        for part in _batches(embeddings):
+            one = all(embeddings[i] is embeddings[part[0]] for i in part)
+            images = embeddings[part[0]][None] if one else np.stack([embeddings[i] for i in part])
+            logits[part], iou[part] = self._run("decoder", images, prompts[part])
         return logits, iou
 
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
@@ -98,6 +98,22 @@ class OpenVinoBackend:
             reason = str(error).strip().splitlines()[-1]
             raise MedSAMLiteError(f"OpenVINO failed in the {part}: {reason}") from error
         return [tensor.data for tensor in request.output_tensors]
+
+
+def _batches(embeddings: Sequence[Embedding]) -> list[list[int]]:
+    """Positions to decode together: first neighbours of one slice, then what is left.
+
+    The decoder takes one image for many boxes, and what it does to the image before it meets the
+    tokens is then done once. For two boxes that is not worth a batch of their own.
+    """
+    runs = [list(run) for _, run in groupby(range(len(embeddings)), lambda i: id(embeddings[i]))]
+    shared = [run for run in runs if len(run) > 2]
+    rest = [i for run in runs if len(run) <= 2 for i in run]
+    return [
+        run[start : start + MAX_BATCH]
+        for run in (*shared, rest)
+        for start in range(0, len(run), MAX_BATCH)
+    ]
 
 
 def network_folder(checkpoint: Checkpoint, target: str, progress: Progress) -> Path:
