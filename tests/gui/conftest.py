@@ -40,6 +40,7 @@ class FakePredictor:
         self.thread = None
         self.ends = 10**6
         self.empty = False
+        self.loading = threading.Semaphore(10**6)
         self.gate = threading.Semaphore(10**6)
         self.ahead = threading.Semaphore(10**6)
         self.encoded: list[int] = []
@@ -49,6 +50,7 @@ class FakePredictor:
 
     def load(self, progress) -> None:
         progress("compiling, once")
+        self.loading.acquire()
 
     @property
     def preset(self) -> str:

@@ -60,12 +60,13 @@ class Window:
         from qtpy.QtCore import Qt
 
         assert self.part(name).isVisible()
-        assert self.part(name).isEnabled()
+        self.qtbot.waitUntil(self.part(name).isEnabled)
         self.qtest.mouseClick(self.part(name), Qt.MouseButton.LeftButton)
 
     def finish(self) -> None:
         self.qtbot.waitUntil(lambda: not self.state.busy, timeout=120_000)
         assert not self.state.is_problem, self.state.message
+        self.qtbot.waitUntil(lambda: self.state.message in self.part("status").text())
 
     def show_slice(self, axis: int, index: int) -> None:
         """Look at slice `index` across a data axis of the chosen image."""

@@ -174,6 +174,6 @@ def test_bad_voxels_are_told_in_a_sentence(open_window, qtbot):
     window.press("segment_slice")
     qtbot.waitUntil(lambda: not window.state.busy, timeout=120_000)
     assert "NaN or infinite voxels" in window.state.message
-    assert window.state.message in window.part("status").text()
+    qtbot.waitUntil(lambda: window.state.message in window.part("status").text())
     assert [layer.name for layer in viewer.layers] == ["CT", "CT labels", "CT boxes"]
     assert not window.labels().data.any()

@@ -8,7 +8,8 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QSizePolicy
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from superqt.utils import qthrottled
 
 from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
 from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
@@ -16,6 +17,7 @@ from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.state import AUTO_WINDOW, DEVICES, OVERLAPS, SessionState
 
 STATUS_LINES = 4
+PAUSE_MS = 60
 WINDOW_HINTS = {
     "mr": "for MR: between the 0.5th and the 99.5th percentile",
     "none": "for images that hold 0..255 already: values as they are",
@@ -26,6 +28,16 @@ DEVICE_HINTS = {
     "cuda": "an NVIDIA GPU",
     "mps": "Apple's GPU",
 }
+
+
+def together(show: Callable[[], None], owner: QWidget) -> Callable[..., None]:
+    """`show`, but once for all calls within `PAUSE_MS`, as long as `owner` lives.
+
+    Whatever repaints in napari's window makes all of it be put together anew, which without a GPU
+    takes longer than a mask; so a run that is over at once shows its end alone.
+    """
+    throttled = qthrottled(show, timeout=PAUSE_MS, leading=False, parent=owner)
+    return lambda *_: throttled()
 
 
 def named(control: Widget, name: str) -> Any:
@@ -189,8 +201,9 @@ def progress_bar(state: SessionState) -> ProgressBar:
         bar.setRange(0, 0 if waiting else max(state.total, 1))
         bar.setValue(state.done)
 
+    later = together(show, bar)
     for event in (state.events.busy, state.events.done, state.events.total):
-        event.connect(show)
+        event.connect(later)
     return control
 
 
@@ -214,7 +227,8 @@ def status_line(state: SessionState) -> Label:
         control.value = "\n".join(filter(None, (sign + state.message, used, state.ahead)))
 
     names = ("message", "is_problem", "in_use", "preset", "device", "ahead")
+    later = together(show, label)
     for name in names:
-        getattr(state.events, name).connect(show)
+        getattr(state.events, name).connect(later)
     show()
     return control

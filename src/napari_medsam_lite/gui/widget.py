@@ -92,7 +92,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         def enable(*_: object) -> None:
             measure.enabled = not self.state.busy
 
-        self.state.events.busy.connect(enable)
+        self.state.events.busy.connect(controls.together(enable, self))
         return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
 
     def _segment_part(self) -> QGroupBox:
@@ -122,8 +122,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             cancel.enabled = state.busy
             undo.enabled = state.undoable > 0 and not state.busy
 
-        state.events.busy.connect(enable)
-        state.events.undoable.connect(enable)
+        later = controls.together(enable, self)
+        state.events.busy.connect(later)
+        state.events.undoable.connect(later)
         enable()
         first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
         last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
