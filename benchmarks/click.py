@@ -38,7 +38,7 @@ def main() -> None:
 
     def click() -> tuple[float, float]:
         session.undo()
-        wait(0.3)
+        wait(0.6)
         drawn.clear()
         start = time.perf_counter()
         session.segment_slice()
@@ -51,7 +51,7 @@ def main() -> None:
 
     def on(index: int) -> None:
         session.add_box(Box3D(index, liver.y0, liver.x0, index, liver.y1, liver.x1, key=index))
-        wait(0.2)
+        wait(0.6)
 
     on(liver.key or 30)
     click()  # loads the network

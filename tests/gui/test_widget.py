@@ -174,6 +174,14 @@ def test_a_run_that_is_over_at_once_does_not_repaint_the_buttons(boxed, qtbot):
     assert quiet
 
 
+def test_a_double_click_is_one_run(boxed, qtbot):
+    press(boxed, qtbot, "segment_slice")
+    press(boxed, qtbot, "segment_slice")
+    qtbot.waitUntil(lambda: not boxed.state.busy)
+    assert not boxed.state.is_problem
+    assert len(boxed.state.history) == 1
+
+
 def test_progress_and_status_follow_a_run(boxed, qtbot, predictor):
     predictor.loading = threading.Semaphore(0)
     bar, status = part(boxed, "progress"), part(boxed, "status", QLabel)

@@ -17,7 +17,7 @@ from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.state import AUTO_WINDOW, DEVICES, OVERLAPS, SessionState
 
 STATUS_LINES = 4
-PAUSE_MS = 60
+PAUSE_MS = 250
 WINDOW_HINTS = {
     "mr": "for MR: between the 0.5th and the 99.5th percentile",
     "none": "for images that hold 0..255 already: values as they are",
@@ -195,9 +195,12 @@ def progress_bar(state: SessionState) -> ProgressBar:
     """Masks done of the most there will be; a moving bar while that is not known."""
     control = named(ProgressBar(min=0, max=1, value=0, tooltip="How far the run is."), "progress")
     bar = control.native
+    # Here and not in the status line: another text there lays out the dock anew.
+    bar.setFormat("%v of %m masks")
 
     def show(*_: object) -> None:
         waiting = state.busy and state.total == 0
+        bar.setTextVisible(state.total > 0)
         bar.setRange(0, 0 if waiting else max(state.total, 1))
         bar.setValue(state.done)
 

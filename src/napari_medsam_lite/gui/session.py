@@ -215,7 +215,7 @@ class SessionController:
     def _show_progress(self, running: Running, drawn: list[Drawn]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
         self.state.done += len(drawn)
-        self.state.tell(f"Segmenting: {self.state.done} of at most {self.state.total} masks.")
+        self.state.tell("Segmenting...")
         shown = self._shown(running.image)
         changed = {Plane(running.request.axis, event.index) for event in drawn}
         if running.labels is not None and (shown is None or shown in changed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
@@ -97,18 +98,23 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
 
     def _segment_part(self) -> QGroupBox:
         state, session = self.state, self.session
+
+        def once(press: Callable[[], None]) -> Callable[[], None]:
+            """`press`, but not a second time before the buttons are seen to be grey."""
+            return lambda: None if state.busy else press()
+
         one_slice = controls.button(
             "segment_slice",
             "Segment slice",
             "Segments every box on the slice shown.",
-            session.segment_slice,
+            once(session.segment_slice),
         )
         volume = controls.button(
             "segment_volume",
             "Segment volume",
             "Follows each box from its slice up and down, until the object or the range of slices "
             "ends. If boxes are selected, only those.",
-            session.segment_volume,
+            once(session.segment_volume),
         )
         cancel = controls.button(
             "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.cancel
