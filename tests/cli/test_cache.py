@@ -22,7 +22,7 @@ def test_off_unless_asked_for(parse):
         settings = command.gather_settings(parse(*arguments))
         assert settings.cache is on
         predictor = cases._predictor.__wrapped__("sdpa", "cpu", None, settings.cache)
-        assert (predictor._cache.disk is not None) is on
+        assert (predictor.cache.disk is not None) is on
 
 
 def test_without_zarr(tmp_path, monkeypatch, capsys):

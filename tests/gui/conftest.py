@@ -40,6 +40,7 @@ class FakePredictor:
         self.thread = None
         self.ends = 10**6
         self.empty = False
+        self.cache = SimpleNamespace(disk=None)
         self.loading = threading.Semaphore(10**6)
         self.gate = threading.Semaphore(10**6)
         self.ahead = threading.Semaphore(10**6)

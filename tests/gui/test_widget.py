@@ -30,6 +30,8 @@ NAMES = [
     "window",
     "preset",
     "device",
+    "read_ahead",
+    "on_disk",
     "overlap",
     "segment_slice",
     "segment_volume",
@@ -172,6 +174,14 @@ def test_a_run_that_is_over_at_once_does_not_repaint_the_buttons(boxed, qtbot):
         quiet += all(seen)
         qtbot.waitUntil(button.isEnabled)
     assert quiet
+
+
+def test_embeddings_go_to_disk_when_asked(boxed, qtbot, predictor):
+    for wanted in (True, False):
+        part(boxed, "on_disk", QAbstractButton).setChecked(wanted)
+        press(boxed, qtbot, "segment_slice")
+        qtbot.waitUntil(lambda: not boxed.state.busy)
+        assert (predictor.cache.disk is not None) is wanted
 
 
 def test_a_double_click_is_one_run(boxed, qtbot):

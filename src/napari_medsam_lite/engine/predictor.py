@@ -49,7 +49,7 @@ class VolumePredictor:
     checkpoint : path, optional
         A LiteMedSAM checkpoint; default the official one.
     cache : EmbeddingCache, optional
-        Where embeddings are kept; default a new one in memory alone.
+        Where embeddings are kept; default a new one in memory alone. Also an attribute.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class VolumePredictor:
         cache: EmbeddingCache | None = None,
     ) -> None:
         self._network = Network(Choice(preset, device, checkpoint))
-        self._cache = EmbeddingCache() if cache is None else cache
+        self.cache = EmbeddingCache() if cache is None else cache
         self._volume: Volume | None = None
         self._window: Window | None = None
         self._axis = 0
@@ -140,7 +140,7 @@ class VolumePredictor:
         volume, backend = self._chosen_volume(), self.load()
         keys = {index: self._key(index) for index in indices}
         with self.timings.stage("cache"):
-            found = {index: self._cache.get(key, backend) for index, key in keys.items()}
+            found = {index: self.cache.get(key, backend) for index, key in keys.items()}
         missing = sorted(index for index, embedding in found.items() if embedding is None)
         for start in range(0, len(missing), IMAGE_BATCH):
             batch = missing[start : start + IMAGE_BATCH]
@@ -151,7 +151,7 @@ class VolumePredictor:
             self.timings.slices_encoded += len(batch)
             with self.timings.stage("cache"):
                 for index, embedding in zip(batch, embeddings, strict=True):
-                    found[index] = self._cache.put(keys[index], embedding, backend)
+                    found[index] = self.cache.put(keys[index], embedding, backend)
         return [found[index] for index in indices]
 
     def encode_outwards(self, start: int) -> Iterator[int]:
@@ -161,8 +161,8 @@ class VolumePredictor:
         """
         count = self._chosen_volume().shape[self._axis]
         for ready, index in enumerate(sorted(range(count), key=lambda i: abs(i - start)), start=1):
-            if self._key(index) not in self._cache:
-                if self._cache.is_full:
+            if self._key(index) not in self.cache:
+                if self.cache.is_full:
                     return
                 self.embed([index])
             yield ready

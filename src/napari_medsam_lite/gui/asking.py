@@ -125,4 +125,5 @@ def _request(
         window=state.window,
         preset=state.preset,
         device=state.device,
+        on_disk=state.on_disk,
     )

@@ -170,6 +170,20 @@ def read_ahead_choice(state: SessionState) -> CheckBox:
     return control
 
 
+def on_disk_choice(state: SessionState) -> CheckBox:
+    """Whether what the encoder computed outlives the session."""
+    control = named(
+        CheckBox(
+            text="Keep on disk",
+            tooltip="Keeps what the encoder computed, 2 MB a slice and 10 GiB at most, so that an "
+            "image opened again is answered at once. Needs zarr: the extra [disk-cache].",
+        ),
+        "on_disk",
+    )
+    bind(state, "on_disk", control)
+    return control
+
+
 def z_field(state: SessionState, field: str, tooltip: str) -> SpinBox:
     """A slice number; its range follows the image and the axis shown."""
     control = named(SpinBox(min=0, max=state.z_last, tooltip=tooltip), field)

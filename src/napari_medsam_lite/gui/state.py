@@ -87,6 +87,8 @@ class SessionState:
         How far reading ahead has come; empty while it rests.
     read_ahead : bool
         Whether slices may be encoded before they are asked for.
+    on_disk : bool
+        Whether embeddings are kept on disk too.
     undoable : int
         How many runs can be undone.
     history : tuple of Run
@@ -112,6 +114,7 @@ class SessionState:
     in_use: str = ""
     ahead: str = ""
     read_ahead: bool = True
+    on_disk: bool = False
     undoable: int = 0
     history: tuple[Run, ...] = ()
 

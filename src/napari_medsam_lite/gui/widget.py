@@ -27,9 +27,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     """Draw a box on a slice, press a button, get the organ as a Labels layer.
 
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
-    ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``overlap``, ``segment_slice``,
-    ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``, ``status``,
-    ``history``.
+    ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
+    ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
+    ``status``, ``history``.
 
     Parameters
     ----------
@@ -88,7 +88,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             self.session.measure_presets,
         )
 
-        ahead = controls.read_ahead_choice(self.state)
+        ahead = side_by_side(
+            controls.read_ahead_choice(self.state), controls.on_disk_choice(self.state)
+        )
 
         def enable(*_: object) -> None:
             measure.enabled = not self.state.busy

@@ -34,6 +34,8 @@ class Request:
         The label of each box.
     window, preset, device : str
         As chosen in the widget.
+    on_disk : bool
+        Whether embeddings are kept on disk too.
     """
 
     task: Task
@@ -44,6 +46,7 @@ class Request:
     window: str
     preset: str
     device: str
+    on_disk: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Work:
         """
         yield Doing("Loading the network...")
         predictor = self._use(request.preset, request.device)
+        _use_disk(predictor, request.on_disk)
         preset, device, notice = predictor.preset, predictor.device, predictor.checkpoint.notice
         yield Doing("Reading the image...")
         self._prepare(predictor, request)
@@ -148,3 +152,12 @@ class Work:
             self._read = None
             self._read = (snapshot, to_volume(snapshot))
         return self._read[1]
+
+
+def _use_disk(predictor: VolumePredictor, wanted: bool) -> None:
+    if not wanted:
+        predictor.cache.disk = None
+    elif predictor.cache.disk is None:
+        from napari_medsam_lite.engine.disk_cache import DiskCache
+
+        predictor.cache.disk = DiskCache()
