@@ -31,7 +31,6 @@ from napari_medsam_lite.engine.timings import Timings
 from napari_medsam_lite.model.weights import Checkpoint
 
 IMAGE_BATCH = 4
-PROPAGATIONS: tuple[Propagation, ...] = ("published", "guided")
 
 
 class VolumePredictor:
@@ -210,9 +209,10 @@ class VolumePredictor:
         ------
         PromptError
             If a box lies outside the volume or has no area.
+        MedSAMLiteError
+            If there is no such way to propagate.
         """
         self.timings = Timings()
-        _check_propagation(propagation)
         inside = self._clip(boxes)
         yield from propagate(inside, self._axis, self._frame, self._decode, propagation)
 
@@ -309,11 +309,4 @@ class VolumePredictor:
         name = f"{backend.preset.name} on {device} with {backend.checkpoint.sha256}"
         return EmbeddingKey(
             self._chosen_volume().fingerprint, self._axis, index, self._limits, name
-        )
-
-
-def _check_propagation(name: str) -> None:
-    if name not in PROPAGATIONS:
-        raise MedSAMLiteError(
-            f"There is no propagation '{name}'; choose one of {', '.join(PROPAGATIONS)}."
         )

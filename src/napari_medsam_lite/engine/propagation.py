@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.frame import ModelFrame, Patch, frame_xyxy, grow_in_frame
 from napari_medsam_lite.core.prompts import Box2D, Box3D, tight_box
 
@@ -99,7 +100,15 @@ def propagate(
 
     A slice's box is the tight box of the mask before it, grown by 3 frame pixels. After an empty
     mask, ``"published"`` goes on with the first box; ``"guided"`` takes the object to end there.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If `propagation` is neither.
     """
+    if propagation not in get_args(Propagation):
+        names = ", ".join(get_args(Propagation))
+        raise MedSAMLiteError(f"There is no propagation '{propagation}'; choose one of {names}.")
     plans = [plan(box, axis) for box in boxes]
     starts = [
         _Front(i, up[:1], frame.box_to_frame(box.plane(axis)))
