@@ -30,6 +30,11 @@ def test_the_fastest_that_agrees_wins(checkpoint):
     assert autotune.remembered(checkpoint, "cpu")["nested"].reason == "broken"
 
 
+def test_what_auto_must_not_choose_is_not_chosen(checkpoint):
+    autotune._remember([good("openvino", 0.2), good("openvino-int8", 0.1)], checkpoint, "cpu")
+    assert best_preset(checkpoint, "cpu") == "openvino"
+
+
 def test_boxes_count_too(checkpoint):
     found = [good("eager", 0.50), replace(good("sdpa", 0.45), decode=0.1)]
     autotune._remember(found, checkpoint, "cpu")

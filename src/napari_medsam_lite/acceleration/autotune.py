@@ -94,13 +94,14 @@ class Measurement:
 def best_preset(checkpoint: Checkpoint, device: str = AUTO) -> str:
     """The fastest measured preset that agrees with ``eager``; unmeasured, a sensible start.
 
-    Only presets that are still available count.
+    Only presets that are still available count, and those that ``auto`` may choose.
     """
     good = [
         found
         for found in remembered(checkpoint, device).values()
         if found.reason is None
         and found.agreement >= ENOUGH
+        and PRESETS[found.preset].by_auto
         and unavailable(found.preset, device) is None
     ]
     return min(good, key=lambda found: found.cost).preset if good else sensible_start(device)

@@ -54,6 +54,9 @@ class Preset:
         The extra of this package that installs them.
     agreement : float or None
         The mean mask Dice with ``eager`` that it keeps on single slices; None: no promise.
+    by_auto : bool
+        Whether ``auto`` may choose it. Not where propagated masks lose more than 0.005 Dice with
+        real organs, which a calibration of seconds cannot see (docs/presets.md).
     """
 
     name: str
@@ -67,6 +70,7 @@ class Preset:
     packages: tuple[str, ...] = ()
     extra: str | None = None
     agreement: float | None = 0.998
+    by_auto: bool = True
 
     @property
     def compiles(self) -> bool:
@@ -99,6 +103,7 @@ PRESETS: dict[str, Preset] = {
             packages=("torchao",),
             extra="torchao",
             agreement=INT8_AGREEMENT,
+            by_auto=False,
         ),
         Preset(
             "int8-dynamic",
@@ -152,6 +157,7 @@ PRESETS: dict[str, Preset] = {
             packages=("openvino", "nncf"),
             extra="nncf",
             agreement=INT8_AGREEMENT,
+            by_auto=False,
         ),
         Preset(
             "cuda-max",
