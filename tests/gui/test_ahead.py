@@ -23,7 +23,7 @@ def test_it_starts_after_a_run_from_the_slice_shown(after_a_run, predictor, qtbo
 
 def test_it_follows_the_slice_shown(after_a_run, viewer, image, predictor, qtbot):
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
-    qtbot.waitUntil(lambda: predictor.encoded[-1] == 6)
+    qtbot.waitUntil(lambda: predictor.encoded[-1:] == [6])
 
 
 def test_a_run_goes_first(after_a_run, predictor, finish, qtbot):

@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Image, Labels, Shapes
 
 from napari_medsam_lite.core.prompts import Box2D, Box3D
+from napari_medsam_lite.core.window import CTWindow, parse_window
 from napari_medsam_lite.gui.boxes import rectangle
 from napari_medsam_lite.gui.layers import Plane, shown_plane
 from napari_medsam_lite.gui.session import SessionController
@@ -266,6 +267,17 @@ def test_choices_reach_the_engine_and_what_is_in_use_is_told(
     session.segment_volume()
     finish()
     assert predictor.volumes[-1][1] is None
+
+
+def test_window_as_shown_is_the_contrast_when_a_run_starts(session, image, draw, finish, predictor):
+    session.state.window = "as shown"
+    image.contrast_limits = (-160, 240)
+    draw(BOX)
+    session.segment_volume()
+    image.contrast_limits = (-1000, 1000)
+    finish()
+    volume, window, _ = predictor.volumes[-1]
+    assert parse_window(window, volume) == CTWindow(level=40, width=400)
 
 
 def test_the_notice_on_the_checkpoint_is_shown(session, image, draw, finish, predictor):

@@ -60,7 +60,7 @@ class OpenVinoBackend:
                 f"OpenVINO cannot load the network on {target}: {str(error).splitlines()[0]}"
             ) from error
         self.device = f"{core.get_property(target, 'FULL_DEVICE_NAME')} (OpenVINO {precision})"
-        # Kept, because fresh memory for each batch would cost a tenth of its decoding.
+        # Kept: fresh memory for each batch would be mapped page by page.
         self._images = np.empty((MAX_BATCH, 4096, 256), np.float16)
 
     def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:

@@ -13,7 +13,7 @@ from napari_medsam_lite.gui.boxes import DrawnBox, drawn_boxes, label_boxes, sel
 from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.layers import Plane, Snapshot, shown_plane, slice_count
 from napari_medsam_lite.gui.painting import highest_label
-from napari_medsam_lite.gui.state import SessionState, Task
+from napari_medsam_lite.gui.state import AS_SHOWN, SessionState, Task
 from napari_medsam_lite.gui.work import Request
 
 
@@ -122,8 +122,14 @@ def _request(
         axis=axis,
         boxes=boxes,
         labels=tuple(ids[drawn.row] for drawn in chosen),
-        window=state.window,
+        window=_contrast(image) if state.window == AS_SHOWN else state.window,
         preset=state.preset,
         device=state.device,
         on_disk=state.on_disk,
     )
+
+
+def _contrast(image: Image) -> str:
+    """What the layer shows from black to white, as ``"LEVEL,WIDTH"``."""
+    low, high = image.contrast_limits
+    return f"{(low + high) / 2},{high - low}"

@@ -14,7 +14,7 @@ from superqt.utils import qthrottled
 from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
 from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
-from napari_medsam_lite.gui.state import AUTO_WINDOW, DEVICES, OVERLAPS, SessionState
+from napari_medsam_lite.gui.state import AS_SHOWN, AUTO_WINDOW, DEVICES, OVERLAPS, SessionState
 
 STATUS_LINES = 4
 PAUSE_MS = 250
@@ -96,7 +96,9 @@ def image_choice(state: SessionState) -> ComboBox:
 def window_choice(state: SessionState) -> ComboBox:
     """Which values the network sees as black and white."""
     auto = "abdomen for CT, as stored for 8-bit images"
-    options = {AUTO_WINDOW: auto} | {name: _describe(name, w) for name, w in WINDOWS.items()}
+    shown = "the image's contrast limits, as they are when a run starts"
+    options = {AUTO_WINDOW: auto, AS_SHOWN: shown}
+    options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
     return choice(
         state,
         "window",

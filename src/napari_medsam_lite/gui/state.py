@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 AUTO_WINDOW = "auto"
+AS_SHOWN = "as shown"
+"""The window that is the image's contrast limits when a run starts."""
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 """Offered without asking torch, which is not loaded yet; the engine refuses what is not there."""
 
@@ -67,7 +69,8 @@ class SessionState:
     image : Image or None
         The layer that is segmented.
     window, preset, device : str
-        As chosen; ``"auto"`` leaves the choice to the engine.
+        As chosen; ``"auto"`` leaves the choice to the engine, the window ``"as shown"`` to the
+        image layer.
     overlap : str
         ``"keep"`` or ``"overwrite"``.
     z_from, z_to, z_last : int

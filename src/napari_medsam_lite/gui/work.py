@@ -33,7 +33,7 @@ class Request:
     labels : tuple of int
         The label of each box.
     window, preset, device : str
-        As chosen in the widget.
+        As chosen in the widget; a window ``"as shown"`` is ``"LEVEL,WIDTH"`` by now.
     on_disk : bool
         Whether embeddings are kept on disk too.
     """
