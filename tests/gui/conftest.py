@@ -118,7 +118,10 @@ def viewer():
 
 @pytest.fixture
 def predictor():
-    return FakePredictor("auto", "auto")
+    predictor = FakePredictor("auto", "auto")
+    yield predictor
+    for held in (predictor.loading, predictor.gate, predictor.ahead):
+        held.release(1000)  # a test that failed leaves no thread waiting
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
+import threading
+
 import pytest
 
+from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.core.prompts import Box2D
 
 BOX = Box2D(4, 5, 12, 20)
@@ -39,7 +42,55 @@ def test_a_run_goes_first(after_a_run, predictor, finish, qtbot):
     predictor.ahead.release(100)
 
 
-def test_before_the_first_run_nothing_is_read(session, viewer, image, draw, predictor, qtbot):
+def test_it_starts_with_the_first_boxes(session, viewer, image, predictor, finish, qtbot):
+    viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
+    predictor.ahead = threading.Semaphore(0)
+    session.add_boxes()
+    qtbot.waitUntil(lambda: predictor.encoded == [6])
+    qtbot.waitUntil(lambda: session.state.ahead == "Reading ahead...")
+    assert not session.state.busy
+    predictor.ahead.release(8)
+    qtbot.waitUntil(lambda: session.state.ahead == "Reading ahead: 8 of 8 slices are ready.")
+
+
+def test_loading_ahead_is_told_and_a_run_waits_for_it(
+    session, viewer, image, predictor, draw, finish, qtbot
+):
+    predictor.loading = threading.Semaphore(0)
+    session.add_boxes()
+    qtbot.waitUntil(lambda: session.state.ahead == "Compiling, once...")
+    draw(BOX)
+    viewer.dims.set_point(0, image.data_to_world((4, 0, 0))[0])
+    session.segment_slice()
+    predictor.loading.release(100)
+    finish()
+    assert session.state.history[0].ending == "finished"
+
+
+def test_what_fails_ahead_is_told_by_the_run_alone(session, viewer, image, draw, finish, qtbot):
+    def refuse(progress):
+        progress("compiling, once")
+        raise BackendUnavailableError("This preset cannot be built here.")
+
+    session._work._make_predictor("auto", "auto").load = refuse
+    session.add_boxes()
+    qtbot.waitUntil(lambda: session.state.ahead == "" and not session.runner._idling)
+    assert not session.state.is_problem
+    draw(BOX)
+    session.segment_volume()
+    finish()
+    assert session.state.message == "This preset cannot be built here."
+
+
+def test_switched_off_nothing_is_loaded(session, image, predictor, qtbot):
+    session.state.read_ahead = False
+    session.add_boxes()
+    qtbot.wait(50)
+    assert predictor.encoded == []
+    assert not session.runner._idling
+
+
+def test_before_the_first_boxes_nothing_is_read(session, viewer, image, draw, predictor, qtbot):
     viewer.layers.selection.active = draw(BOX)
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
     qtbot.wait(50)

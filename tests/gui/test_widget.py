@@ -156,7 +156,7 @@ def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, predictor):
     assert enabled() == [True, True, False, False]
     press(boxed, qtbot, "segment_slice")
     qtbot.waitUntil(lambda: enabled() == [False, False, True, False])
-    predictor.loading.release()
+    predictor.loading.release(100)
     qtbot.waitUntil(lambda: enabled() == [True, True, False, True])
     press(boxed, qtbot, "undo")
     qtbot.waitUntil(lambda: enabled() == [True, True, False, False])
@@ -199,7 +199,7 @@ def test_progress_and_status_follow_a_run(boxed, qtbot, predictor):
     press(boxed, qtbot, "segment_volume")
     # A moving bar, for the length is not known yet.
     qtbot.waitUntil(lambda: (bar.minimum(), bar.maximum()) == (0, 0))
-    predictor.loading.release()
+    predictor.loading.release(100)
     qtbot.waitUntil(lambda: (bar.value(), bar.maximum()) == (8, 8))
     qtbot.waitUntil(lambda: "Done: 1 box on 8 slices" in status.text())
     assert "In use: sdpa on a fake CPU." in status.text()

@@ -72,6 +72,17 @@ def test_sample_box_slice_volume_undo(open_window, phantom):
     assert [run.task for run in window.state.history] == ["volume", "slice"]
 
 
+def test_slices_are_read_ahead_while_boxes_are_drawn(open_window):
+    make, viewer = open_window
+    viewer.open_sample("napari-medsam-lite", "ct_phantom")
+    window = make()
+    window.press("add_boxes")
+    status = window.part("status")
+    window.qtbot.waitUntil(lambda: "64 slices are ready" in status.text(), timeout=120_000)
+    viewer.add_points(name="of another plugin")
+    window.qtbot.waitUntil(lambda: "slices are ready" not in status.text())
+
+
 def affine(scale, translate) -> np.ndarray:
     matrix = np.diag([*scale, 1.0])
     matrix[:3, 3] = translate

@@ -1,7 +1,7 @@
 """Reading ahead: while the user looks and draws, slices are encoded from the one shown outwards.
 
-It starts after a run, with that run's image, window, axis and preset, so that nothing is encoded
-that nobody asked for; another window, preset or image ends it until the next run.
+It starts with Add boxes and after a run, with the image, window, axis and preset of that moment, so
+that nothing is encoded that nobody asked for; another window, preset or image ends it until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from napari.layers import Image
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.jobs import JobRunner
-from napari_medsam_lite.gui.layers import shown_plane, slice_count
+from napari_medsam_lite.gui.layers import shown_plane
 from napari_medsam_lite.gui.state import SessionState
 from napari_medsam_lite.gui.work import Request, Work
 
@@ -38,7 +38,7 @@ class ReadAhead:
         self._work, self._companions = work, companions
         self._followed: tuple[Request, Image] | None = None
         runner.idled.connect(self._tell)
-        for name in ("image", "window", "preset", "device"):
+        for name in ("image", "window", "preset", "device", "on_disk"):
             getattr(state.events, name).connect(self.stop)
         state.events.read_ahead.connect(self._go)
         for event, callback in self._viewer_events():
@@ -82,7 +82,8 @@ class ReadAhead:
         request, image = self._followed
         ours = (image, self._companions.boxes(image), self._companions.labels(image))
         active = self._viewer.layers.selection.active
-        if active is None or not any(active is layer for layer in ours):
+        # By equality, for napari hands a widget the viewer and what hangs on it inside proxies.
+        if active is None or active not in ours:
             return None
         try:
             plane = shown_plane(image, self._viewer.dims)
@@ -90,8 +91,6 @@ class ReadAhead:
             return None
         return plane.index if plane.axis == request.axis else None
 
-    def _tell(self, ready: int) -> None:
+    def _tell(self, sentence: str) -> None:
         if self._followed is not None:
-            request, image = self._followed
-            count = slice_count(image, request.axis)
-            self._state.ahead = f"Reading ahead: {ready} of {count} slices are ready."
+            self._state.ahead = sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from napari.components import Dims
 from napari.layers import Image
@@ -13,7 +14,7 @@ from napari_medsam_lite.gui.boxes import DrawnBox, drawn_boxes, label_boxes, sel
 from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.layers import Plane, Snapshot, shown_plane, slice_count
 from napari_medsam_lite.gui.painting import highest_label
-from napari_medsam_lite.gui.state import AS_SHOWN, SessionState, Task
+from napari_medsam_lite.gui.state import AS_SHOWN, SessionState
 from napari_medsam_lite.gui.work import Request
 
 
@@ -28,6 +29,28 @@ def chosen_image(state: SessionState) -> Image:
     if state.image is None:
         raise MedSAMLiteError("There is no image: open one, and choose it at the top.")
     return state.image
+
+
+def ask_ahead(state: SessionState, dims: Dims, snapshot: Snapshot) -> Request:
+    """All choices but the boxes: what reading ahead needs to know.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If the viewer shows no slice of the image.
+    """
+    image = chosen_image(state)
+    return Request(
+        task="slice",
+        snapshot=snapshot,
+        axis=shown_plane(image, dims).axis,
+        boxes=(),
+        labels=(),
+        window=_contrast(image) if state.window == AS_SHOWN else state.window,
+        preset=state.preset,
+        device=state.device,
+        on_disk=state.on_disk,
+    )
 
 
 def ask_slice(
@@ -49,7 +72,8 @@ def ask_slice(
         raise PromptError(
             f"There is no box on slice {plane.index}; draw one, or go to the slice of a box."
         )
-    return _request("slice", state, companions, snapshot, plane, chosen, (plane.index, plane.index))
+    asked = ask_ahead(state, dims, snapshot)
+    return _with_boxes(asked, image, companions, chosen, (plane.index, plane.index))
 
 
 def ask_volume(
@@ -80,7 +104,8 @@ def ask_volume(
                 f"The box on slice {box.index} lies outside the slices {first} to {last}; "
                 "widen the range, or select the boxes to segment."
             )
-    return _request("volume", state, companions, snapshot, plane, chosen, (first, last))
+    asked = replace(ask_ahead(state, dims, snapshot), task="volume")
+    return _with_boxes(asked, image, companions, chosen, (first, last))
 
 
 def _boxes(image: Image, plane: Plane, companions: Companions) -> list[DrawnBox]:
@@ -96,37 +121,25 @@ def _boxes(image: Image, plane: Plane, companions: Companions) -> list[DrawnBox]
     return found
 
 
-def _request(
-    task: Task,
-    state: SessionState,
+def _with_boxes(
+    asked: Request,
+    image: Image,
     companions: Companions,
-    snapshot: Snapshot,
-    plane: Plane,
     chosen: Sequence[DrawnBox],
     extent: tuple[int, int],
 ) -> Request:
-    image, axis = chosen_image(state), plane.axis
+    """`asked` for the `chosen` boxes, over the slices of `extent` (both included)."""
     y, x = image.data.shape[image.ndim - 2 : image.ndim]
     shape = (1, y, x) if image.ndim == 2 else (image.data.shape[0], y, x)
     boxes = tuple(
-        Box3D.from_plane(drawn.box, axis, *extent, key=drawn.index).clip(shape, axis)
+        Box3D.from_plane(drawn.box, asked.axis, *extent, key=drawn.index).clip(shape, asked.axis)
         for drawn in chosen
     )
     labels = companions.labels(image)
     ids = label_boxes(
         companions.boxes_made(image), lambda: 1 + (0 if labels is None else highest_label(labels))
     )
-    return Request(
-        task=task,
-        snapshot=snapshot,
-        axis=axis,
-        boxes=boxes,
-        labels=tuple(ids[drawn.row] for drawn in chosen),
-        window=_contrast(image) if state.window == AS_SHOWN else state.window,
-        preset=state.preset,
-        device=state.device,
-        on_disk=state.on_disk,
-    )
+    return replace(asked, boxes=boxes, labels=tuple(ids[drawn.row] for drawn in chosen))
 
 
 def _contrast(image: Image) -> str:

@@ -162,9 +162,9 @@ def read_ahead_choice(state: SessionState) -> CheckBox:
     control = named(
         CheckBox(
             text="Read ahead",
-            tooltip="After a run, while you look and draw, encodes the slices around the one "
-            "shown, so that the next box is answered at once. It rests while you work in other "
-            "layers.",
+            tooltip="From Add boxes on, while you look and draw, loads the network and encodes the "
+            "slices around the one shown, so that the next box is answered at once. It rests while "
+            "you work in other layers.",
         ),
         "read_ahead",
     )

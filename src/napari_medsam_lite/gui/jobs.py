@@ -63,12 +63,12 @@ class JobRunner:
 
     - `yielded(list)`: what the job yielded since the last time, in order;
     - `ended(Ending)`: once for each job, after its last `yielded`;
-    - `idled(object)`: the latest of what the idle work yielded.
+    - `idled(str)`: the latest sentence of the idle work, empty if it failed.
     """
 
     yielded = Signal(list)
     ended = Signal(Ending)
-    idled = Signal(object)
+    idled = Signal(str)
 
     def __init__(self) -> None:
         self._answers: SimpleQueue[tuple[int, Any]] = SimpleQueue()
@@ -244,7 +244,8 @@ class _Worker:
 def post(item: Any) -> None:
     """Hand `item` to the main thread in the middle of a step, as if the job had yielded it.
 
-    For what a long call inside a job tells by a callback. To be called on the job's own thread.
+    For what a long call inside a job tells by a callback. To be called on the job's own thread, and
+    in idle work within its first step.
     """
     _current.post(item)
 
@@ -255,12 +256,14 @@ def _nothing() -> Iterator[Any]:
 
 def _steps(ticket: _Ticket, answers: SimpleQueue[tuple[int, Any]]) -> Iterator[None]:
     """Idle work step by step, and its end."""
+    _current.post = lambda item: answers.put((ticket.generation, item))
     try:
         for item in ticket.job():
             answers.put((ticket.generation, item))
             yield
     except Exception:
         _log.debug("Idle work ended early", exc_info=True)
+        answers.put((ticket.generation, ""))
     answers.put((ticket.generation, Ending("finished")))
 
 

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_warning
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.gui.ahead import ReadAhead
-from napari_medsam_lite.gui.asking import ask_slice, ask_volume, chosen_image
+from napari_medsam_lite.gui.asking import ask_ahead, ask_slice, ask_volume, chosen_image
 from napari_medsam_lite.gui.boxes import rectangle
 from napari_medsam_lite.gui.companions import Companions
 from napari_medsam_lite.gui.jobs import Ending, JobRunner
@@ -92,13 +92,13 @@ class SessionController:
         The layer for the labels is made here too: napari needs a quarter of a second to set one up,
         which would be seen as a stop in the middle of a run.
         """
-        image = chosen_image(self.state)
-        snapshot_of(image)
+        image, snapshot = chosen_image(self.state), self._latest_snapshot()
         self.companions.labels_made(image)
         boxes = self.companions.boxes_made(image)
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
         self.state.tell("Drag a rectangle around the organ on the slice shown.")
+        self._ahead.follow(ask_ahead(self.state, self.viewer.dims, snapshot), image)
 
     def add_box(self, box: Box3D) -> None:
         """Draw `box` on its key slice, go there, and make its extent the range of slices.

@@ -104,8 +104,7 @@ class Work:
             Whatever the engine refuses, in one sentence.
         """
         yield Doing("Loading the network...")
-        predictor = self._use(request.preset, request.device)
-        _use_disk(predictor, request.on_disk)
+        predictor = self._use(request, lambda text: post(Doing(text)))
         preset, device, notice = predictor.preset, predictor.device, predictor.checkpoint.notice
         yield Doing("Reading the image...")
         self._prepare(predictor, request)
@@ -122,14 +121,17 @@ class Work:
         for item in masks:
             yield Drawn(request.labels[item.object], item.index, item.window, item.patch)
 
-    def read_ahead(self, request: Request, start: int) -> Iterator[int]:
-        """Encode slices from `start` outwards for runs like `request`; yields how many are ready.
+    def read_ahead(self, request: Request, start: int) -> Iterator[str]:
+        """Encode slices from `start` outwards for runs like `request`; yields how far it is.
 
-        Nothing, if the network is not loaded.
+        The network is loaded first, if it is not.
         """
-        if self._predictor is not None:
-            self._prepare(self._predictor, request)
-            yield from self._predictor.encode_outwards(start)
+        predictor = self._use(request, post)
+        yield "Reading ahead..."
+        self._prepare(predictor, request)
+        count = self._volume(request.snapshot).shape[request.axis]
+        for ready in predictor.encode_outwards(start):
+            yield f"Reading ahead: {ready} of {count} slices are ready."
 
     def forget(self) -> None:
         """Load the network anew with the next run: ``auto`` may mean another preset now."""
@@ -139,11 +141,13 @@ class Work:
         window = None if request.window == AUTO_WINDOW else request.window
         predictor.set_volume(self._volume(request.snapshot), window, request.axis)
 
-    def _use(self, preset: str, device: str) -> VolumePredictor:
+    def _use(self, request: Request, tell: Callable[[str], None]) -> VolumePredictor:
+        """The predictor as `request` wants it; `tell` hears what takes long."""
         if self._predictor is None:
-            self._predictor = self._make_predictor(preset, device)
-        self._predictor.use(preset=preset, device=device)
-        self._predictor.load(lambda text: post(Doing(f"{text.capitalize()}...")))
+            self._predictor = self._make_predictor(request.preset, request.device)
+        self._predictor.use(preset=request.preset, device=request.device)
+        self._predictor.load(lambda text: tell(f"{text.capitalize()}..."))
+        _use_disk(self._predictor, request.on_disk)
         return self._predictor
 
     def _volume(self, snapshot: Snapshot) -> Volume:
