@@ -2,8 +2,9 @@
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/click.py --preset openvino
 
-Ready: the slice is encoded already. Cold: it is not. Both to the mask in the layer, and to the end
-of the next redraw, which without a GPU is the drawing of the window by the processor.
+Ready: the slice is encoded already. Cold: it is not. Busy: it is, and others are being read ahead.
+All to the mask in the layer, and to the end of the next redraw, which without a GPU is the drawing
+of the window by the processor.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.io.sample import ct_phantom
 
 SLICES = range(20, 50)
+NEW_WINDOWS = "lung", "bone", "brain", "liver", "soft tissue"
 
 
 def main() -> None:
@@ -60,7 +62,13 @@ def main() -> None:
         on(index)
         cold.append(click())
         ready.append(click())
-    for name, figures in (("ready", ready), ("cold", cold)):
+    state.read_ahead, busy = True, []
+    for window in NEW_WINDOWS:
+        state.window = window
+        click()  # encodes the slice anew, and then come the others
+        busy += [click() for _ in range(6)]
+        assert "64 of 64" not in state.ahead
+    for name, figures in (("ready", ready), ("cold", cold), ("busy", busy)):
         layer, screen = np.array(figures).T
         print(
             f"{name}: mask in the layer median {np.median(layer):.0f} ms, "

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.acceleration.conftest import BOXES
 from napari_medsam_lite.acceleration.backend import load_backend
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
+from napari_medsam_lite.core.errors import BackendUnavailableError, Interrupted, MedSAMLiteError
 
 QUICK = ["eager", "sdpa", "bf16", "openvino"]
 
@@ -51,6 +52,30 @@ def test_openvino_decodes_boxes_of_one_slice_together_and_answers_in_order(check
         alone, score = backend.decode_boxes([owner], boxes[i : i + 1])
         assert dice(alone[0] > 0, logits[i] > 0) > 0.99
         assert iou[i] == pytest.approx(score[0], abs=0.02)
+
+
+def test_openvino_gives_up_an_encoding_on_request_and_works_on(checkpoint, frames):
+    backend = load_backend("openvino", "cpu", checkpoint)
+    backend.interrupt()  # with nothing in flight
+    before = backend.encode_images(frames)
+    ended = []
+
+    def encode():
+        try:
+            while True:
+                backend.encode_images(frames)
+        except MedSAMLiteError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=encode)
+    thread.start()
+    while not ended:
+        backend.interrupt()
+        thread.join(0.01)
+    thread.join()
+    assert isinstance(ended[0], Interrupted)
+    for one, other in zip(before, backend.encode_images(frames), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_openvino_starts_without_torch_the_second_time(checkpoint):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
+from napari_medsam_lite.core.errors import DeviceMemoryError, Interrupted, MedSAMLiteError
 from napari_medsam_lite.gui import jobs
 from napari_medsam_lite.gui.arena import in_main_arena
 from napari_medsam_lite.gui.jobs import THREAD_NAME, Ending, JobRunner
@@ -236,4 +236,45 @@ def test_idle_work_that_fails_is_over(runner, qtbot):
     runner.idle(idle)
     qtbot.waitUntil(lambda: runner._idling == 0)
     runner.start(lambda: iter([1]))
+    qtbot.waitUntil(lambda: not runner.busy)
+
+
+def test_a_job_interrupts_idle_work_which_begins_anew(runner, qtbot):
+    stop, begun = threading.Event(), []
+
+    def idle():
+        begun.append(time.monotonic())
+        if len(begun) == 1:
+            assert stop.wait(10)
+            raise Interrupted("on request")
+        yield "anew"
+
+    seen = []
+    runner.idled.connect(seen.append)
+    runner.idle(idle, stop.set)
+    qtbot.waitUntil(lambda: len(begun) == 1)
+    runner.start(lambda: iter([1]))
+    assert stop.is_set()
+    qtbot.waitUntil(lambda: not runner.busy)
+    qtbot.waitUntil(lambda: seen == ["anew"])
+    stop.clear()
+    qtbot.waitUntil(lambda: not runner._idling)
+    runner.start(lambda: iter([1]))
+    assert not stop.is_set()
+    qtbot.waitUntil(lambda: not runner.busy)
+
+
+def test_a_job_in_flight_is_not_interrupted_by_a_second_one(runner, qtbot):
+    stop, go_on = threading.Event(), threading.Event()
+
+    def job():
+        assert go_on.wait(10)
+        yield 1
+
+    runner.start(job)
+    runner.idle(lambda: iter(()), stop.set)
+    with pytest.raises(MedSAMLiteError, match="in progress"):
+        runner.start(job)
+    assert not stop.is_set()
+    go_on.set()
     qtbot.waitUntil(lambda: not runner.busy)

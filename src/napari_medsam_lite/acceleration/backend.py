@@ -43,6 +43,13 @@ class Backend(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Make the encoding in flight raise `core.errors.Interrupted`, where the runtime can.
+
+        The one method that another thread may call.
+        """
+        ...
+
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
         """What can be stored of an embedding, in half precision: its values are of order one."""
         ...

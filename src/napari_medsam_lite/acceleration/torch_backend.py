@@ -86,6 +86,9 @@ class TorchBackend:
         logits, iou = self._network.decode(torch.stack(list(embeddings)), prompts)
         return logits.flatten(0, -3).float().cpu().numpy(), iou.flatten().float().cpu().numpy()
 
+    def interrupt(self) -> None:
+        """See `Backend`; torch always finishes what it has begun."""
+
     @plain_errors
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
         """See `Backend`."""

@@ -25,5 +25,9 @@ class DeviceMemoryError(MedSAMLiteError):
     """The device has too little memory for the work asked of it."""
 
 
+class Interrupted(MedSAMLiteError):  # noqa: N818 - not an error of the user's or ours
+    """Work was given up because it was asked to; nothing is wrong."""
+
+
 class BackendUnavailableError(MedSAMLiteError):
     """The preset or device cannot be used here; the text says why."""

@@ -73,7 +73,7 @@ class ReadAhead:
             self._state.ahead = ""
             return
         request = self._followed[0]
-        self._runner.idle(lambda: self._work.read_ahead(request, index))
+        self._runner.idle(lambda: self._work.read_ahead(request, index), self._work.interrupt)
 
     def _index(self) -> int | None:
         """The slice to start from; None if nothing is to be read ahead."""

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.errors import Interrupted, MedSAMLiteError
 from napari_medsam_lite.gui.arena import in_main_arena
 
 POLL_MS = 100
@@ -56,6 +56,10 @@ class _Ticket:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
+def _no_interrupt() -> None:
+    """For idle work whose steps cannot be cut short."""
+
+
 class JobRunner:
     """Runs one job at a time off the main thread.
 
@@ -77,6 +81,7 @@ class JobRunner:
         self._worker: _Worker | None = None
         self._started = 0.0
         self._idling = 0
+        self._interrupt: Callable[[], None] = _no_interrupt
 
     @property
     def busy(self) -> bool:
@@ -93,6 +98,8 @@ class JobRunner:
         """
         if self.busy:
             raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+        if self._idling:
+            self._interrupt()
         if self._worker is None:
             self._worker = _Worker(self._answers)
         self._generation += 1
@@ -114,17 +121,19 @@ class JobRunner:
         if self._ticket is ticket:
             self._end(Ending("cancelled"))
 
-    def idle(self, work: Job | None) -> None:
+    def idle(self, work: Job | None, interrupt: Callable[[], None] = _no_interrupt) -> None:
         """Do `work` a step at a time while no job is in flight; it takes the place of earlier work.
 
-        A job waits for one step at most. None ends the work; so does an error in it, silently,
-        because a job that meets it will tell.
+        A job waits for one step at most, and less if `interrupt`, called on the main thread, makes
+        the step raise `Interrupted`: then the work begins anew after the job. None ends the work;
+        so does an error in it, silently, because a job that meets it will tell.
         """
         if work is None and not self._idling:
             return
         if self._worker is None:
             self._worker = _Worker(self._answers)
         was_idling, self._idling = self._idling, self._idling - 1 if work else 0
+        self._interrupt = interrupt
         self._worker.tickets.put(_Ticket(self._idling, work or _nothing))
         if work and not was_idling and not self.busy:
             QTimer.singleShot(POLL_MS, self._tick)
@@ -255,15 +264,21 @@ def _nothing() -> Iterator[Any]:
 
 
 def _steps(ticket: _Ticket, answers: SimpleQueue[tuple[int, Any]]) -> Iterator[None]:
-    """Idle work step by step, and its end."""
-    _current.post = lambda item: answers.put((ticket.generation, item))
-    try:
-        for item in ticket.job():
-            answers.put((ticket.generation, item))
+    """Idle work step by step, anew when it was interrupted, and its end."""
+    interrupted = True
+    while interrupted:
+        interrupted = False
+        _current.post = lambda item: answers.put((ticket.generation, item))
+        try:
+            for item in ticket.job():
+                answers.put((ticket.generation, item))
+                yield
+        except Interrupted:
+            interrupted = True
             yield
-    except Exception:
-        _log.debug("Idle work ended early", exc_info=True)
-        answers.put((ticket.generation, ""))
+        except Exception:
+            _log.debug("Idle work ended early", exc_info=True)
+            answers.put((ticket.generation, ""))
     answers.put((ticket.generation, Ending("finished")))
 
 

@@ -16,6 +16,7 @@ from napari_medsam_lite.gui.preload import preload_torch
 from napari_medsam_lite.gui.state import AUTO_WINDOW, Task
 
 if TYPE_CHECKING:
+    from napari_medsam_lite.acceleration.backend import Backend
     from napari_medsam_lite.core.volume import Volume
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
@@ -93,6 +94,7 @@ class Work:
     def __init__(self, make_predictor: MakePredictor = load_predictor) -> None:
         self._make_predictor = make_predictor
         self._predictor: VolumePredictor | None = None
+        self._backend: Backend | None = None
         self._read: tuple[Snapshot, Volume] | None = None
 
     def run(self, request: Request) -> Iterator[Event]:
@@ -133,9 +135,14 @@ class Work:
         for ready in predictor.encode_outwards(start):
             yield f"Reading ahead: {ready} of {count} slices are ready."
 
+    def interrupt(self) -> None:
+        """Cut the encoding in `read_ahead` short, where the preset can; from any thread."""
+        if self._backend is not None:
+            self._backend.interrupt()
+
     def forget(self) -> None:
         """Load the network anew with the next run: ``auto`` may mean another preset now."""
-        self._predictor = None
+        self._predictor = self._backend = None
 
     def _prepare(self, predictor: VolumePredictor, request: Request) -> None:
         window = None if request.window == AUTO_WINDOW else request.window
@@ -146,7 +153,7 @@ class Work:
         if self._predictor is None:
             self._predictor = self._make_predictor(request.preset, request.device)
         self._predictor.use(preset=request.preset, device=request.device)
-        self._predictor.load(lambda text: tell(f"{text.capitalize()}..."))
+        self._backend = self._predictor.load(lambda text: tell(f"{text.capitalize()}..."))
         _use_disk(self._predictor, request.on_disk)
         return self._predictor
 
