@@ -135,9 +135,10 @@ class Watched:
         self.work = timed_work()
         self.widget = MedSAMLiteWidget(self.viewer, self.work)
         self.viewer.window.add_dock_widget(self.widget, name="Segment")
+        state = self.widget.state
+        state.read_ahead = False  # the first run is to load the network
         self.widget.session.add_boxes()
         self.widget.session.add_box(box)
-        state = self.widget.state
         state.preset, state.device, state.window = args.preset, args.device, WINDOW
         self.beats: list[float] = []
         self.loop, self.beat, self.stepper = QEventLoop(), QTimer(), QTimer()
