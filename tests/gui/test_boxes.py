@@ -103,6 +103,19 @@ def test_boxes_are_numbered_in_order_and_keep_their_label(image):
     assert label_boxes(shapes, lambda: 1) == [1, 3, 4, 5]
 
 
+@pytest.mark.parametrize("row", range(3))
+def test_a_new_box_does_not_get_the_label_of_a_removed_one(image, row):
+    shapes = three_boxes(image)
+    label_boxes(shapes, lambda: 1)
+    shapes.mode = "select"
+    shapes.selected_data = {row}
+    shapes.remove_selected()
+    shapes.mode = "add_rectangle"
+    shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
+    kept = [label for label in (1, 2, 3) if label != row + 1]
+    assert label_boxes(shapes, lambda: 4) == [*kept, 4]
+
+
 def test_labels_in_use_are_not_given_again(image):
     assert label_boxes(three_boxes(image), lambda: 7) == [7, 8, 9]
 

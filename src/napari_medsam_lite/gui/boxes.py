@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Shapes
@@ -96,7 +97,23 @@ def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
     if ids != before:
         features[LABEL_COLUMN] = np.array(ids, int)
         shapes.features = features
+    _leave_new_shapes_unlabelled(shapes)
+    shapes.events.data.connect(_on_data)
     return ids
+
+
+def _on_data(event: Any) -> None:
+    _leave_new_shapes_unlabelled(event.source)
+
+
+def _leave_new_shapes_unlabelled(shapes: Shapes) -> None:
+    """Undo napari's default: a new shape would get the label of the last one, or the one selected.
+
+    If that one has been removed since, nothing would tell that the label belongs to another mask.
+    """
+    defaults = shapes.feature_defaults
+    if LABEL_COLUMN in defaults and defaults[LABEL_COLUMN][0] != 0:
+        shapes.feature_defaults = defaults.assign(**{LABEL_COLUMN: 0})
 
 
 def selected_rows(shapes: Shapes | None) -> set[int]:
