@@ -67,7 +67,7 @@ def main() -> None:
         state.window = window
         click()  # encodes the slice anew, and then come the others
         busy += [click() for _ in range(6)]
-        assert "64 of 64" not in state.ahead
+        assert "slices are ready" in state.ahead and "64 of 64" not in state.ahead
     for name, figures in (("ready", ready), ("cold", cold), ("busy", busy)):
         layer, screen = np.array(figures).T
         print(

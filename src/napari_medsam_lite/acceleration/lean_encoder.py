@@ -34,6 +34,10 @@ from napari_medsam_lite.model.tiny_vit import (
     WindowAttention,
 )
 
+STRIPS = 2
+REACH = 4
+"""Rows on each side of a strip that the three 3 x 3 convolutions look at: 3, and even."""
+
 
 def fold_batch_norm(layer: ConvNorm) -> nn.Conv2d:
     """One convolution with a bias that answers as `layer` does in evaluation mode."""
@@ -64,11 +68,6 @@ def fold_layer_norm(norm: nn.LayerNorm, linear: nn.Linear) -> nn.Linear:
 
 def _fixed(value: Tensor) -> nn.Parameter:
     return nn.Parameter(value.detach().clone(), requires_grad=False)
-
-
-STRIPS = 2
-REACH = 4
-"""Rows on each side of a strip that the three 3 x 3 convolutions look at: 3, and even."""
 
 
 class LeanWindowAttention(nn.Module):

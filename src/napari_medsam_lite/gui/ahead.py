@@ -1,7 +1,8 @@
 """Reading ahead: while the user looks and draws, slices are encoded from the one shown outwards.
 
 It starts with Add boxes and after a run, with the image, window, axis and preset of that moment, so
-that nothing is encoded that nobody asked for; another window, preset or image ends it until then.
+that nothing is encoded that nobody asked for; another window, preset or image ends it until one of
+the two comes again.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class SessionController:
 
     @_told
     def add_boxes(self) -> None:
-        """Make the image's layers (once) and hand the user the rectangle tool.
+        """Make the image's layers (once), hand the user the rectangle tool, and read ahead.
 
         The layer for the labels is made here too: napari needs a quarter of a second to set one up,
         which would be seen as a stop in the middle of a run.

@@ -150,12 +150,13 @@ class Work:
 
     def _use(self, request: Request, tell: Callable[[str], None]) -> VolumePredictor:
         """The predictor as `request` wants it; `tell` hears what takes long."""
-        if self._predictor is None:
-            self._predictor = self._make_predictor(request.preset, request.device)
-        self._predictor.use(preset=request.preset, device=request.device)
-        self._backend = self._predictor.load(lambda text: tell(f"{text.capitalize()}..."))
-        _use_disk(self._predictor, request.on_disk)
-        return self._predictor
+        # A local name, for the main thread may call `forget` meanwhile.
+        predictor = self._predictor or self._make_predictor(request.preset, request.device)
+        self._predictor = predictor
+        predictor.use(preset=request.preset, device=request.device)
+        self._backend = predictor.load(lambda text: tell(f"{text.capitalize()}..."))
+        _use_disk(predictor, request.on_disk)
+        return predictor
 
     def _volume(self, snapshot: Snapshot) -> Volume:
         """The volume of an image; the last one is kept, so that its fingerprint is taken once."""
