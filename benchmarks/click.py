@@ -17,8 +17,8 @@ import numpy as np
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam_lite.core.prompts import Box3D
-from napari_medsam_lite.io.sample import ct_phantom
+from napari_medsam_lite.core.boxes import Box3D
+from napari_medsam_lite.sample.ct import ct_phantom
 
 SLICES = range(20, 50)
 NEW_WINDOWS = "lung", "bone", "brain", "liver", "soft tissue"

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam_lite.gui.preload import preload_torch
+from napari_medsam_lite.acceleration.torch.preload import preload_torch
 
 BEAT_MS = 10
 WINDOW = "abdomen"
@@ -85,7 +85,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def sample_box(slices: int) -> tuple[Any, Any]:
     """The phantom, and its liver box cut to so many slices around its key slice."""
-    from napari_medsam_lite.io.sample import ct_phantom
+    from napari_medsam_lite.sample.ct import ct_phantom
 
     sample = ct_phantom()
     box = sample.boxes[0]
@@ -124,8 +124,8 @@ class Watched:
         from qtpy.QtCore import QEventLoop, QTimer
         from qtpy.QtTest import QTest
 
-        from napari_medsam_lite.gui import jobs
-        from napari_medsam_lite.gui.widget import MedSAMLiteWidget
+        from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
+        from napari_medsam_lite.gui.thread import runner as jobs
 
         if args.nice is not None:
             jobs.NICENESS = args.nice
@@ -169,7 +169,7 @@ class Watched:
 
 def timed_work() -> Any:
     """The widget's own work, with a stopwatch."""
-    from napari_medsam_lite.gui.work import Ready, Request, Work
+    from napari_medsam_lite.gui.session.work import Ready, Request, Work
 
     class Timed(Work):
         seconds = 0.0

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_medsam_lite.acceleration import autotune
-from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
+from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.acceleration.tuning import calibrate as tuning
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.frame import ModelFrame
+from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint
 
 MARGIN = 5
 
 
-def real_case(path: Path, every: int) -> tuple[autotune.Case, np.ndarray]:
+def real_case(path: Path, every: int) -> tuple[tuning.CalibrationCase, np.ndarray]:
     """Every n-th slice with the boxes of its labels, and the labels' masks in the frame."""
     with np.load(path) as data:
         images, labels = data["imgs"], data["gts"]
@@ -48,7 +49,7 @@ def real_case(path: Path, every: int) -> tuple[autotune.Case, np.ndarray]:
             owners.append(len(frames))
             truths.append(truth == label)
         frames.append(np.repeat(padded[None], 3, axis=0))
-    case = autotune.Case(np.stack(frames), np.array(owners), np.array(boxes, np.float32))
+    case = tuning.CalibrationCase(np.stack(frames), np.array(owners), np.array(boxes, np.float32))
     return case, np.stack(truths)
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     sys.stderr.write(f"{len(case.frames)} slices, {len(case.boxes)} boxes\n")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in autotune.calibrate(
+        for row in tuning.calibrate(
             find_checkpoint(),
             options.device,
             case,

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 
-from napari_medsam_lite.acceleration.backend import load_backend
-from napari_medsam_lite.acceleration.calibration import ct_like_frames
+from napari_medsam_lite.acceleration.ct_like import ct_like_frames
+from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.model.weights import find_checkpoint
 
 REPEATS, BATCH = 7, 8

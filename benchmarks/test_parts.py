@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.backend import load_backend
-from napari_medsam_lite.acceleration.calibration import ct_like_frames
+from napari_medsam_lite.acceleration.ct_like import ct_like_frames
+from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.core.frame import ModelFrame
-from napari_medsam_lite.engine.labels import LabelCanvas
+from napari_medsam_lite.engine.painting import LabelCanvas
 from napari_medsam_lite.engine.propagation import SliceMask
 from napari_medsam_lite.model.weights import find_checkpoint
 

@@ -48,7 +48,7 @@ def test_version_is_the_same_everywhere() -> None:
     assert newest[1] == version
 
 
-@pytest.mark.parametrize("module", ["", ".cli", ".gui.widget"])
+@pytest.mark.parametrize("module", ["", ".cli", ".gui.dock.segment"])
 def test_import_loads_no_heavy_library(module: str) -> None:
     code = (
         f"import sys, napari_medsam_lite{module}\n"

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from napari_medsam_lite.core.boxes import Box2D, Box3D
     from napari_medsam_lite.core.errors import MedSAMLiteError
-    from napari_medsam_lite.core.prompts import Box2D, Box3D
     from napari_medsam_lite.core.volume import Volume
     from napari_medsam_lite.core.window import CTWindow
     from napari_medsam_lite.engine.predictor import VolumePredictor
-    from napari_medsam_lite.io.files import read_volume, write_labels
+    from napari_medsam_lite.io.formats import read_volume, write_labels
     from napari_medsam_lite.io.overlay import save_overlay
 
 _HOMES = {
-    "Box2D": "core.prompts",
-    "Box3D": "core.prompts",
+    "Box2D": "core.boxes",
+    "Box3D": "core.boxes",
     "CTWindow": "core.window",
     "MedSAMLiteError": "core.errors",
     "Volume": "core.volume",
     "VolumePredictor": "engine.predictor",
-    "read_volume": "io.files",
+    "read_volume": "io.formats",
     "save_overlay": "io.overlay",
-    "write_labels": "io.files",
+    "write_labels": "io.formats",
 }
 
 __all__ = [

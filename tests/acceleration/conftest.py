@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_medsam_lite.acceleration.calibration import ct_like_frames
+from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.weights import Checkpoint, find_checkpoint

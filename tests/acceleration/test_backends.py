@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.acceleration.conftest import BOXES
 
-from napari_medsam_lite.acceleration.backend import load_backend
+from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import BackendUnavailableError, Interrupted, MedSAMLiteError
@@ -80,7 +80,7 @@ def test_openvino_gives_up_an_encoding_on_request_and_works_on(checkpoint, frame
 def test_openvino_starts_without_torch_the_second_time(checkpoint):
     load_backend("openvino", "cpu", checkpoint)
     code = (
-        "import sys; from napari_medsam_lite.acceleration.backend import load_backend;"
+        "import sys; from napari_medsam_lite.acceleration.load import load_backend;"
         "from napari_medsam_lite.model.weights import find_checkpoint;"
         "load_backend('openvino', 'cpu', find_checkpoint());"
         "assert 'torch' not in sys.modules"

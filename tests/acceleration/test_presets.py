@@ -5,8 +5,9 @@ import pytest
 
 from napari_medsam_lite.acceleration import availability
 from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.presets import AUTO, PRESETS, find_preset
+from napari_medsam_lite.acceleration.presets import PRESETS, find_preset
 from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.core.settings import AUTO
 
 
 def test_presets_of_the_report_are_there():

@@ -12,7 +12,7 @@ from napari_medsam_lite.benchmark.speed import (
     time_batches,
 )
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.io.files import read_case
+from napari_medsam_lite.io.formats import read_case
 
 
 def test_sample_files_are_cases_with_truth(tmp_path):

@@ -156,7 +156,7 @@ def test_presets_before_they_are_measured(capsys, caches):
 
 
 def test_presets_when_measured(capsys, caches, monkeypatch):
-    from napari_medsam_lite.acceleration import autotune
+    from napari_medsam_lite.acceleration.tuning import calibrate as tuning
 
     figures = {"encode": 0.5, "decode": 0.05, "load": 1.0, "memory": 2**20, "device": "cpu"}
 
@@ -168,7 +168,7 @@ def test_presets_when_measured(capsys, caches, monkeypatch):
         faster = {"encode": 0.01} if job.preset == "sdpa" else {}
         return {**figures, **faster}
 
-    monkeypatch.setattr(autotune, "_in_own_process", measured)
+    monkeypatch.setattr(tuning, "_in_own_process", measured)
     assert main(["presets", "--calibrate", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["sdpa"]["auto"]

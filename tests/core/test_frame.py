@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_medsam_lite.core.boxes import Box2D, tight_box
 from napari_medsam_lite.core.frame import FRAME, ModelFrame
-from napari_medsam_lite.core.prompts import Box2D, tight_box
 
 SIDES = st.integers(1, 600)
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from napari_medsam_lite.core.window import AS_STORED
-from napari_medsam_lite.engine.cache import EmbeddingKey
 from napari_medsam_lite.engine.disk_cache import OVERHEAD, DiskCache
+from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 
 def key(index):

@@ -3,7 +3,8 @@ import threading
 import numpy as np
 
 from napari_medsam_lite.core.window import AS_STORED
-from napari_medsam_lite.engine.cache import EmbeddingCache, EmbeddingKey
+from napari_medsam_lite.engine.cache import EmbeddingCache
+from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 
 def key(index):

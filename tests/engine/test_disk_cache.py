@@ -10,8 +10,9 @@ from napari_medsam_lite import Box3D, Volume, VolumePredictor
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.core.window import AS_STORED, Limits
 from napari_medsam_lite.engine import disk_cache
-from napari_medsam_lite.engine.cache import EmbeddingCache, EmbeddingKey
+from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.disk_cache import OVERHEAD, DiskCache, default_folder
+from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 KEY = EmbeddingKey("volume", 0, 7, AS_STORED, "sdpa on a CPU with a checkpoint")
 
@@ -165,9 +166,7 @@ def test_without_zarr(monkeypatch, version):
 
 
 def test_the_default_folder_is_the_users(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        disk_cache.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache")
-    )
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     assert default_folder() == tmp_path / "cache" / "embeddings"
     assert DiskCache().folder == default_folder()
     assert not (tmp_path / "cache").exists()

@@ -162,7 +162,7 @@ def test_voxels_that_are_no_numbers(predictor, volume, value):
 def test_wrong_names(ready, volume):
     with pytest.raises(UnsupportedImageError, match="axis"):
         ready.set_volume(volume, axis=3)
-    with pytest.raises(MedSAMLiteError, match="published, guided"):
+    with pytest.raises(MedSAMLiteError, match="guided, published"):
         list(ready.propagate_in_volume([], "sideways"))
     with pytest.raises(PromptError, match="differ in shape"):
         ready.segment_from_labels(np.zeros((2, 2, 2), np.uint8))

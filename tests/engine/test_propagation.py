@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.frame import FRAME, ModelFrame
-from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.engine.propagation import boxes_of_labels, plan, propagate
 
 FRAME_256 = ModelFrame(256, 256)

@@ -13,12 +13,12 @@ from napari.components import ViewerModel
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.engine.propagation import plan
-from napari_medsam_lite.gui.boxes import rectangle
-from napari_medsam_lite.gui.jobs import THREAD_NAME
-from napari_medsam_lite.gui.layers import Plane
-from napari_medsam_lite.gui.session import SessionController
-from napari_medsam_lite.gui.state import SessionState
-from napari_medsam_lite.gui.work import Work
+from napari_medsam_lite.gui.session.controller import SessionController
+from napari_medsam_lite.gui.session.state import SessionState
+from napari_medsam_lite.gui.session.work import Work
+from napari_medsam_lite.gui.thread.runner import THREAD_NAME
+from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.geometry import Plane
 
 
 @dataclass

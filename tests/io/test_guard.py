@@ -3,7 +3,8 @@ import errno
 import pytest
 
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.io.guard import reading, replacing
+from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.io.guard import reading
 
 
 def entries(folder):

@@ -8,7 +8,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import hooks
-from napari_medsam_lite.io.files import read_volume
+from napari_medsam_lite.io.formats import read_volume
 
 DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
 RAS = np.diag([0.7, 0.8, 3.0, 1])
@@ -139,19 +139,9 @@ def test_labels_over_time_are_refused(tmp_path):
         hooks.write_labels_layer(str(tmp_path / "l.npz"), np.zeros((2, 2, 2, 2), int), {})
 
 
-def test_the_phantom_sample():
-    (image, look, _), (truth, hidden, kind) = hooks.phantom_layers()
-    assert image.shape == truth.shape == (64, 256, 256)
-    assert kind == "labels"
-    assert not hidden["visible"]
-    np.testing.assert_allclose(look["scale"], (3, 1.5, 1.5))
-    held = look["metadata"]["medsam_lite"]
-    assert len(held["boxes"]) == len(held["names"]) == truth.max()
-
-
 def test_the_manifest_names_what_is_there():
     manifest = pytest.importorskip("npe2").PluginManifest.from_distribution("napari-medsam-lite")
     functions = {c.python_name for c in manifest.contributions.commands or []}
-    for name in ("get_reader", "write_labels_layer", "phantom_layers", "totalseg_layers"):
+    for name in ("get_reader", "write_labels_layer"):
         assert f"napari_medsam_lite.io.hooks:{name}" in functions
         assert callable(getattr(hooks, name))

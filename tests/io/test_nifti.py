@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io.files import read_volume, write_labels
+from napari_medsam_lite.io.formats import read_volume, write_labels
 from napari_medsam_lite.io.nifti import swap_axis_order
 
 DATA = np.random.default_rng(0).integers(-1000, 1000, (5, 4, 3), np.int16)  # (X, Y, Z)

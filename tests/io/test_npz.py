@@ -3,9 +3,9 @@ import pickle
 import numpy as np
 import pytest
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
-from napari_medsam_lite.core.prompts import Box3D
-from napari_medsam_lite.io.files import read_case, read_volume, write_labels
+from napari_medsam_lite.io.formats import read_case, read_volume, write_labels
 from napari_medsam_lite.io.npz import is_case
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (4, 6, 5), np.uint8)

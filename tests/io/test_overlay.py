@@ -2,8 +2,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
-from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.io.overlay import COLOURS, draw_overlay, save_overlay

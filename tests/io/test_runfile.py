@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.io.runfile import RunRecord, load_run, save_run
 
 RUN = RunRecord(

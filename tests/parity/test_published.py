@@ -43,7 +43,7 @@ def test_objects_from_the_middle_slice_outwards(predictor, shared_ct):
     ]
     predictor.set_volume(Volume(case["imgs"]))
     masks = np.zeros(shape, bool)
-    for item in predictor.propagate_in_volume(boxes):
+    for item in predictor.propagate_in_volume(boxes, "published"):
         masks[item.object, item.index][item.window] = item.patch
     values = [dice(mask, wanted) for mask, wanted in zip(masks, expected, strict=True)]
     assert np.mean(values) >= LEAST_MEAN[predictor.preset]

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from napari_medsam_lite.core.prompts import Box2D
-from napari_medsam_lite.gui.boxes import rectangle
-from napari_medsam_lite.gui.jobs import THREAD_NAME
-from napari_medsam_lite.gui.layers import Plane
+from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.gui.thread.runner import THREAD_NAME
+from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.geometry import Plane
 
 MOVE_MS = 25  # vispy drops moves that come less than 10 ms after the last one
 
@@ -130,6 +130,6 @@ def no_leaked_threads():
 
 @pytest.fixture(scope="session")
 def phantom():
-    from napari_medsam_lite.io.sample import ct_phantom
+    from napari_medsam_lite.sample.ct import ct_phantom
 
     return ct_phantom()

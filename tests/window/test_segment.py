@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.prompts import Box2D
+from napari_medsam_lite.core.boxes import Box2D
 
 SCREENSHOTS = "MEDSAM_LITE_SCREENSHOTS"  # a folder, to make the pictures of the documentation
 

@@ -14,7 +14,8 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from napari_medsam_lite.acceleration.presets import AUTO, Preset, find_preset
+from napari_medsam_lite.acceleration.presets import Preset, find_preset
+from napari_medsam_lite.core.settings import AUTO
 
 COMPILERS = ("c++", "g++", "clang++")
 SPARSE_CAPABILITY = (8, 0)

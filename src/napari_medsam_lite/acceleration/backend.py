@@ -11,9 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.presets import AUTO, Preset, find_preset
-from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.acceleration.presets import Preset
 from napari_medsam_lite.model.weights import Checkpoint
 
 Embedding = Any
@@ -57,32 +55,3 @@ class Backend(Protocol):
     def embedding_from_array(self, array: NDArray[np.float16]) -> Embedding:
         """The embedding again, from the array of a backend of the same preset."""
         ...
-
-
-def load_backend(
-    preset: str, device: str, checkpoint: Checkpoint, progress: Progress = lambda _: None
-) -> Backend:
-    """The backend of `preset` on `device` with the weights of `checkpoint`.
-
-    ``"auto"`` becomes a preset by name: `Backend.preset` says which one is in use.
-
-    Raises
-    ------
-    BackendUnavailableError, CheckpointError, DeviceMemoryError
-        Each with the reason in one sentence.
-    """
-    if preset == AUTO:
-        from napari_medsam_lite.acceleration.autotune import best_preset
-
-        preset = best_preset(checkpoint, device)
-    row = find_preset(preset)
-    reason = unavailable(row.name, device)
-    if reason is not None:
-        raise BackendUnavailableError(reason)
-    if row.runtime == "openvino":
-        from napari_medsam_lite.acceleration.openvino import OpenVinoBackend
-
-        return OpenVinoBackend(row, device, checkpoint, progress)
-    from napari_medsam_lite.acceleration.torch_backend import TorchBackend
-
-    return TorchBackend(row, device, checkpoint, progress)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.core.settings import AUTO
 
 Attention = Literal["manual", "sdpa", "nested"]
 """How tokens attend: written out, torch's fused kernel, or that kernel on nested tensors."""
@@ -25,8 +26,6 @@ processors without bfloat16. ``"int8-static"`` has its ranges fixed by a calibra
 
 Runtime = Literal["torch", "compile", "openvino"]
 """Who runs the network: torch layer by layer, torch.compile, or OpenVINO."""
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)

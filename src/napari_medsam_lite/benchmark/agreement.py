@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_medsam_lite.acceleration.autotune import Case
+from napari_medsam_lite.acceleration.tuning.calibrate import CalibrationCase
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.window import parse_window
 from napari_medsam_lite.engine.preprocess import encoder_frames
 from napari_medsam_lite.engine.propagation import boxes_of_labels
-from napari_medsam_lite.io.sample import ct_phantom
+from napari_medsam_lite.sample.ct import ct_phantom
 
 WINDOW = "abdomen"
 
 
-def phantom_case(slices: int = 4) -> Case:
+def phantom_case(slices: int = 4) -> CalibrationCase:
     """Evenly spaced slices of the built-in phantom, with a box around each organ on them."""
     sample = ct_phantom()
     volume = sample.volume
@@ -27,7 +27,7 @@ def phantom_case(slices: int = 4) -> Case:
         for owner, index in enumerate(indices)
         for _, box in boxes_of_labels(sample.truth[index], frame)
     ]
-    return Case(
+    return CalibrationCase(
         frames=np.ascontiguousarray(encoder_frames(volume, 0, indices, limits, frame)),
         owners=np.array([owner for owner, _ in found]),
         boxes=np.stack([box for _, box in found]),

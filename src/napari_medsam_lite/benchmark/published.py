@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.case import Case
+from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.frame import ModelFrame, Patch
 from napari_medsam_lite.core.window import parse_window
-from napari_medsam_lite.engine.labels import LabelCanvas
+from napari_medsam_lite.engine.painting import LabelCanvas
 from napari_medsam_lite.engine.preprocess import encoder_frames
 from napari_medsam_lite.engine.propagation import SliceMask, boxes_of_labels, propagate
-from napari_medsam_lite.io.files import read_case, write_labels
-from napari_medsam_lite.io.guard import make_folder
+from napari_medsam_lite.io.formats import read_case, write_labels
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.weights import find_checkpoint
@@ -47,7 +47,7 @@ class PublishedScript:
 
     def _from_boxes(self) -> NDArray[np.unsignedinteger]:
         ids = range(1, len(self._case.boxes) + 1)
-        canvas = LabelCanvas(self._volume.shape, 0, list(ids), "later")
+        canvas = LabelCanvas(self._volume.shape, 0, list(ids), "overwrite")
         for number, box in enumerate(self._case.boxes):
             for item in propagate([box], 0, self._frame, self._encode_and_decode, "published"):
                 canvas.paint(
@@ -59,7 +59,7 @@ class PublishedScript:
         truth = self._case.gts
         assert truth is not None
         ids = [int(i) for i in np.unique(truth) if i > 0]
-        canvas = LabelCanvas(self._volume.shape, 0, ids, "later")
+        canvas = LabelCanvas(self._volume.shape, 0, ids, "overwrite")
         for index, plane in enumerate(truth):
             embedding = self._encode(index)
             for label, box in boxes_of_labels(plane, self._frame):

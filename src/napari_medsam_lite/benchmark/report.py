@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_medsam_lite import __version__
 from napari_medsam_lite.benchmark.speed import BatchTime
-from napari_medsam_lite.io.guard import make_folder, replacing
+from napari_medsam_lite.core.files import make_folder, replacing
 
 REPORTED_BATCH = {
     "none": 81.18,

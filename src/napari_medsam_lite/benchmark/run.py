@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_medsam_lite.acceleration.autotune import Measurement, calibrate
 from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
+from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
+from napari_medsam_lite.acceleration.tuning.remembered import Measurement
 from napari_medsam_lite.benchmark.agreement import phantom_case
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import PUBLISHED, BatchTime, sample_files, time_batches
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint
 
 SAMPLE_FILES = 10

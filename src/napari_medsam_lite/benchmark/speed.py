@@ -20,7 +20,7 @@ import psutil
 
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.io.files import read_case, read_labels
+from napari_medsam_lite.io.formats import read_case, read_labels
 
 PUBLISHED = "published"
 """The name of the published way of working among the presets."""
@@ -92,7 +92,7 @@ def sample_files(folder: Path, count: int, slices: int) -> list[Path]:
     from dataclasses import replace
 
     from napari_medsam_lite.core.window import parse_window
-    from napari_medsam_lite.io.sample import ct_phantom
+    from napari_medsam_lite.sample.ct import ct_phantom
 
     sample = ct_phantom()
     eight_bit = parse_window(None, sample.volume).fit(sample.volume).to_uint8(sample.volume.data)

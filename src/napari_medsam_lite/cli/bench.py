@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from napari_medsam_lite.acceleration.presets import AUTO, PRESETS, find_preset
+from napari_medsam_lite.acceleration.presets import PRESETS, find_preset
 from napari_medsam_lite.cli.options import (
     Commands,
     add_command,
@@ -13,7 +13,8 @@ from napari_medsam_lite.cli.options import (
     status_line,
     workers_argument,
 )
-from napari_medsam_lite.io.files import list_cases
+from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.io.formats import list_cases
 
 EVERY = (*PRESETS, AUTO)
 

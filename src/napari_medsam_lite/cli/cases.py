@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.agreement import dice_by_label
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.window import Limits
-from napari_medsam_lite.io.files import read_case, write_labels
-from napari_medsam_lite.io.guard import make_folder
+from napari_medsam_lite.io.formats import read_case, write_labels
 from napari_medsam_lite.io.overlay import save_overlay
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class CaseRunner:
         if boxes:
             labels: Labels = predictor.segment_volume(
                 boxes,
-                overlap=s.overlap,  # type: ignore[arg-type]
+                overlap=s.overlap,
                 propagation=s.propagation,  # type: ignore[arg-type]
                 progress=self._progress,
             )

@@ -16,11 +16,11 @@ from napari_medsam_lite.cli.options import (
     progress_bar,
 )
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.io.files import write_labels
-from napari_medsam_lite.io.guard import make_folder
+from napari_medsam_lite.core.files import make_folder
+from napari_medsam_lite.io.formats import write_labels
 from napari_medsam_lite.io.overlay import save_overlay
 from napari_medsam_lite.io.runfile import RunRecord, save_run
-from napari_medsam_lite.io.sample import Sample, ct_phantom
+from napari_medsam_lite.sample.ct import Sample, ct_phantom
 
 PLUGIN = "napari-medsam-lite"
 WINDOW = "abdomen"

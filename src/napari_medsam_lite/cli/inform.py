@@ -110,7 +110,7 @@ def _version(package: str) -> str:
 def _devices() -> dict[str, str]:
     import torch
 
-    from napari_medsam_lite.acceleration.device import available_devices, device_label
+    from napari_medsam_lite.acceleration.torch.device import available_devices, device_label
 
     found = {name: device_label(torch.device(name)) for name in available_devices()}
     return {**found, "threads": str(torch.get_num_threads()), "cores": str(os.cpu_count())}

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam_lite.acceleration.presets import AUTO, PRESETS
+from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import WINDOWS, parse_window
 from napari_medsam_lite.io.boxes import parse_box

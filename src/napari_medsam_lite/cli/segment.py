@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_medsam_lite.acceleration.presets import AUTO
 from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Report, Settings
 from napari_medsam_lite.cli.options import (
     WINDOW_HELP,
@@ -25,6 +24,7 @@ from napari_medsam_lite.cli.options import (
     workers_argument,
 )
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.engine.batch import (
     Outcome,
     run_in_processes,
@@ -33,7 +33,7 @@ from napari_medsam_lite.engine.batch import (
 )
 from napari_medsam_lite.engine.disk_cache import check_zarr
 from napari_medsam_lite.io.boxes import read_boxes
-from napari_medsam_lite.io.files import SUFFIXES, file_suffix, list_cases
+from napari_medsam_lite.io.formats import SUFFIXES, file_suffix, list_cases
 from napari_medsam_lite.io.runfile import load_run
 
 OVERLAPS = ("later", "earlier", "logit")

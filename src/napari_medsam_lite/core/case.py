@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.volume import Volume
 
 

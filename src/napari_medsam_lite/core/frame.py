@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.prompts import Box2D, tight_box
+from napari_medsam_lite.core.boxes import Box2D, tight_box
 
 FRAME = 256
 ONE = 2048  # OpenCV's weights of an enlarged 8-bit image are whole numbers of 1/2048

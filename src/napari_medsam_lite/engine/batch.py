@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
 
-Case = TypeVar("Case")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CONNECT_SECONDS = 10
@@ -24,27 +24,27 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Case, Result]):
+class Outcome(Generic[Item, Result]):
     """What became of a case: a result, or one sentence on why there is none."""
 
-    case: Case
+    case: Item
     result: Result | None = None
     error: MedSAMLiteError | None = None
 
 
 def run_overlapped(
-    read: Callable[[Case], Any],
-    segment: Callable[[Case, Any], Any],
-    write: Callable[[Case, Any], Result],
-    cases: Sequence[Case],
-) -> Iterator[Outcome[Case, Result]]:
+    read: Callable[[Item], Any],
+    segment: Callable[[Item, Any], Any],
+    write: Callable[[Item, Any], Result],
+    cases: Sequence[Item],
+) -> Iterator[Outcome[Item, Result]]:
     """Cases one after another in this process, in their order.
 
     While one is segmented, the next is read and the last is written on threads of their own.
     """
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
         coming = [reader.submit(read, case) for case in cases[:1]]
-        leaving: list[tuple[Case, Future[Result]]] = []
+        leaving: list[tuple[Item, Future[Result]]] = []
         for i, case in enumerate(cases):
             contents = coming.pop()
             coming = [reader.submit(read, following) for following in cases[i + 1 : i + 2]]
@@ -61,8 +61,8 @@ def run_overlapped(
 
 
 def run_in_processes(
-    work: Callable[[Case], Result], cases: Sequence[Case], workers: int
-) -> Iterator[Outcome[Case, Result]]:
+    work: Callable[[Item], Result], cases: Sequence[Item], workers: int
+) -> Iterator[Outcome[Item, Result]]:
     """Cases in `workers` new processes, as they are done; the cores are divided among them."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     with ProcessPoolExecutor(
@@ -77,8 +77,8 @@ def run_in_processes(
 
 
 def run_on_cluster(
-    work: Callable[[Case], Result], cases: Sequence[Case], address: str
-) -> Iterator[Outcome[Case, Result]]:
+    work: Callable[[Item], Result], cases: Sequence[Item], address: str
+) -> Iterator[Outcome[Item, Result]]:
     """Cases on the Dask cluster whose scheduler is at `address`, as they are done.
 
     Each case is answered once. What a dying worker had not handed over, Dask gives to another one,
@@ -112,7 +112,7 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
-def _outcome(case: Case, future: Any) -> Outcome[Case, Result]:
+def _outcome(case: Item, future: Any) -> Outcome[Item, Result]:
     try:
         return Outcome(case, result=future.result())
     except MedSAMLiteError as error:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from napari_medsam_lite.core.window import Limits
+from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 if TYPE_CHECKING:
     from napari_medsam_lite.acceleration.backend import Backend
@@ -17,17 +16,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 2 * 2**30
 SHARE_OF_FREE = 0.25
-
-
-@dataclass(frozen=True)
-class EmbeddingKey:
-    """What an embedding depends on."""
-
-    volume: str
-    axis: int
-    index: int
-    limits: Limits
-    backend: str
 
 
 class EmbeddingCache:

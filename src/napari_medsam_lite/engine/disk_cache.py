@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from napari_medsam_lite import __version__
 from napari_medsam_lite.core.errors import BackendUnavailableError
+from napari_medsam_lite.core.files import cache_folder
 
 if TYPE_CHECKING:
-    from napari_medsam_lite.engine.cache import EmbeddingKey
+    from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ SHARE_TO_CLEAR = 0.05
 
 CODE = (
     "model/*.py",
-    "acceleration/*.py",
+    "acceleration/**/*.py",
     "engine/preprocess.py",
     "core/frame.py",
     "core/window.py",
@@ -143,7 +143,7 @@ class DiskCache:
 
 def default_folder() -> Path:
     """``embeddings`` in the user's cache folder."""
-    return Path(platformdirs.user_cache_dir("napari-medsam-lite", appauthor=False), "embeddings")
+    return cache_folder("embeddings")
 
 
 def check_zarr() -> None:

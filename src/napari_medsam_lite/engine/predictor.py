@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.acceleration.backend import Progress
+from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError, UnsupportedImageError
 from napari_medsam_lite.core.frame import ModelFrame, Patch
-from napari_medsam_lite.core.prompts import Box2D, Box3D
+from napari_medsam_lite.core.settings import Propagation
 from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import AS_STORED, Limits, Window, parse_window
-from napari_medsam_lite.engine.cache import EmbeddingCache, EmbeddingKey
-from napari_medsam_lite.engine.labels import LabelCanvas, Overlap
-from napari_medsam_lite.engine.network import Choice, Network, Progress
+from napari_medsam_lite.engine.cache import EmbeddingCache
+from napari_medsam_lite.engine.embedding_key import EmbeddingKey
+from napari_medsam_lite.engine.lazy_backend import Choice, LazyBackend
+from napari_medsam_lite.engine.painting import LabelCanvas
 from napari_medsam_lite.engine.preprocess import encoder_frames
 from napari_medsam_lite.engine.propagation import (
-    Propagation,
     SliceMask,
     boxes_of_labels,
     decode_prompts,
@@ -58,7 +60,7 @@ class VolumePredictor:
         checkpoint: str | Path | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
-        self._network = Network(Choice(preset, device, checkpoint))
+        self._backend = LazyBackend(Choice(preset, device, checkpoint))
         self.cache = EmbeddingCache() if cache is None else cache
         self._volume: Volume | None = None
         self._window: Window | None = None
@@ -74,7 +76,7 @@ class VolumePredictor:
         checkpoint: str | Path | None = None,
     ) -> None:
         """Change the model in place; what is not named stays. It is loaded on its next use."""
-        self._network.use(preset=preset, device=device, checkpoint=checkpoint)
+        self._backend.use(preset=preset, device=device, checkpoint=checkpoint)
 
     @property
     def preset(self) -> str:
@@ -100,10 +102,10 @@ class VolumePredictor:
     def load(self, progress: Progress = lambda _: None) -> Any:
         """The `acceleration.backend.Backend`, loaded now if it was not.
 
-        `progress` is told what takes long, such as ``"compiling, once"``; see `Network.load`.
+        `progress` is told what takes long, such as ``"compiling, once"``; see `LazyBackend.load`.
         """
         with self.timings.stage("load"):
-            return self._network.load(progress)
+            return self._backend.load(progress)
 
     def set_volume(self, volume: Volume, window: str | Window | None = None, axis: int = 0) -> None:
         """Choose what is segmented.
@@ -199,7 +201,7 @@ class VolumePredictor:
         yield from decode_prompts(prompts, self._frame, self._decode)
 
     def propagate_in_volume(
-        self, boxes: Sequence[Box3D], propagation: Propagation = "published"
+        self, boxes: Sequence[Box3D], propagation: Propagation = "guided"
     ) -> Iterator[SliceMask]:
         """Masks of all `boxes` from their key slices outwards, yielded as they are ready.
 
@@ -224,8 +226,8 @@ class VolumePredictor:
     def segment_volume(
         self,
         boxes: Sequence[Box3D],
-        overlap: Overlap = "later",
-        propagation: Propagation = "published",
+        overlap: str = "logit",
+        propagation: Propagation = "guided",
         ids: Sequence[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.unsignedinteger[Any]]:
@@ -238,7 +240,7 @@ class VolumePredictor:
         overlap : str
             Which object wins where two overlap; see `engine.labels.LabelCanvas`.
         propagation : str
-            ``"published"`` or ``"guided"``.
+            See `core.settings.Propagation`.
         ids : sequence of int, optional
             The objects' labels; default 1, 2, 3, ...
         progress : callable, optional
@@ -267,7 +269,7 @@ class VolumePredictor:
             )
         self.timings = Timings()
         ids = [int(i) for i in np.unique(labels) if i > 0]
-        canvas = LabelCanvas(volume.shape, self._axis, ids, "later")
+        canvas = LabelCanvas(volume.shape, self._axis, ids, "overwrite")
         planes = np.moveaxis(labels, self._axis, 0)
         for index, plane in enumerate(planes):
             prompts = [

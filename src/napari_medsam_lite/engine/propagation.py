@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.boxes import Box2D, Box3D, tight_box
 from napari_medsam_lite.core.frame import ModelFrame, Patch, frame_xyxy, grow_in_frame
-from napari_medsam_lite.core.prompts import Box2D, Box3D, tight_box
-
-Propagation = Literal["published", "guided"]
+from napari_medsam_lite.core.settings import Propagation, parse_propagation
 
 NEXT_BOX_MARGIN = 3
 LABEL_BOX_MARGIN = 5
@@ -106,9 +103,7 @@ def propagate(
     MedSAMLiteError
         If `propagation` is neither.
     """
-    if propagation not in get_args(Propagation):
-        names = ", ".join(get_args(Propagation))
-        raise MedSAMLiteError(f"There is no propagation '{propagation}'; choose one of {names}.")
+    propagation = parse_propagation(propagation)
     plans = [plan(box, axis) for box in boxes]
     starts = [
         _Front(i, up[:1], frame.box_to_frame(box.plane(axis)))

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, PromptError
-from napari_medsam_lite.core.prompts import Box3D
 from napari_medsam_lite.io.guard import reading
 
 CORNERS = ("x0", "y0", "z0", "x1", "y1", "z1")

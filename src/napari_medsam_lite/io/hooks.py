@@ -17,7 +17,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
-from napari_medsam_lite.io.files import SUFFIXES, read_case, write_labels
+from napari_medsam_lite.io.formats import SUFFIXES, read_case, write_labels
 from napari_medsam_lite.io.npz import is_case
 
 KEY = "medsam_lite"
@@ -107,21 +107,6 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     space = Volume(labels, (z, y, x), affine, "labels", known["source"] if known else None)
     write_labels(path, labels, space)
     return [path]
-
-
-def phantom_layers() -> list[LayerData]:
-    """Make the sample "CT phantom": the image, its truth hidden, a box an organ in the metadata."""
-    from napari_medsam_lite.io.sample import ct_phantom
-
-    sample = ct_phantom()
-    return case_layers(Case(sample.volume, list(sample.boxes), sample.truth), sample.names)
-
-
-def totalseg_layers() -> list[LayerData]:
-    """Make the sample "Real CT", fetched the first time; errors as `sample.totalseg_ct`."""
-    from napari_medsam_lite.io.sample import totalseg_ct
-
-    return case_layers(Case(totalseg_ct()))
 
 
 def _contrast(data: NDArray[Any]) -> dict[str, Any]:

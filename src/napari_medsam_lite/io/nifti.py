@@ -20,8 +20,9 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import reading, replacing
+from napari_medsam_lite.io.guard import reading
 
 _WHAT = "a NIfTI image"
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import reading, replacing
+from napari_medsam_lite.io.guard import reading
 
 _WHAT = "a challenge npz file"
 

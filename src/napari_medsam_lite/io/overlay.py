@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
-from napari_medsam_lite.core.prompts import Box3D
+from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import Limits, parse_window
-from napari_medsam_lite.io.guard import replacing
 
 SIDE = 512
 FILL = 0.35  # how much of a label's colour covers the image

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.prompts import Box3D
-from napari_medsam_lite.io.guard import reading, replacing
+from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.io.guard import reading
 
 FORMAT = 1
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")

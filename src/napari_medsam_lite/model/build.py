@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from napari_medsam_lite.core.errors import CheckpointError
+from napari_medsam_lite.core.frame import FRAME
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.mask_decoder import MaskDecoder
 from napari_medsam_lite.model.prompt_encoder import PromptEncoder
@@ -18,7 +19,6 @@ from napari_medsam_lite.model.transformer import TwoWayTransformer
 from napari_medsam_lite.model.weights import Checkpoint
 
 CHANNELS = 256
-FRAME = 256
 GRID = 64
 WRAPPERS = ("model", "state_dict")
 NAMES_SHOWN = 3

@@ -1,0 +1,115 @@
+"""The folded network as OpenVINO files: encoder, prompts and decoder.
+
+This is the one step of the OpenVINO presets that needs torch; its result is kept on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_medsam_lite.acceleration.ct_like import ct_like_frames
+from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
+from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.model.build import load_lite_medsam
+from napari_medsam_lite.model.layers import Attend
+from napari_medsam_lite.model.weights import Checkpoint
+
+FLOAT_LAYERS = [
+    r".*attn/aten::matmul.*",
+    r".*fc2.*",
+    r".*stages\.2.*mlp.*",
+    r".*(patch_embed|convs|downsample|local_conv|narrow|mix).*",
+]
+"""Where 8 bits cost too much agreement: convolutions, the attention itself, the widest layers.
+
+NNCF's smoothing and bias correction made masks worse with synthetic frames, so they are off
+(docs/acceleration.md has the figures).
+"""
+
+PIXELS, CHANNELS = 4096, 256
+
+
+def export(checkpoint: Checkpoint, folder: Path, attend: Attend) -> None:
+    """Write ``encoder.xml``, ``prompts.xml`` and ``decoder.xml`` (each with its .bin) to `folder`.
+
+    The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts
+    and decoder take any number of boxes. `attend` is how the encoder's windows attend.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_lite_medsam`.
+    """
+    network = FoldedMedSAM(load_lite_medsam(checkpoint), attend)
+    image = torch.rand(1, 3, FRAME, FRAME)
+    embeddings, tokens = torch.rand(2, PIXELS, CHANNELS), torch.rand(2, 2, CHANNELS)
+    _write(network.encoder, (image,), [[1, 3, FRAME, FRAME]], folder / "encoder.xml", half_out=True)
+    _write(network.prompts, (torch.rand(2, 4),), [[-1, 4]], folder / "prompts.xml")
+    _write(
+        network.decoder,
+        (embeddings, tokens),
+        [[-1, PIXELS, CHANNELS], [-1, 2, CHANNELS]],
+        folder / "decoder.xml",
+        half_in=True,
+    )
+
+
+def _write(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    shapes: list[list[int]],
+    path: Path,
+    half_in: bool = False,
+    half_out: bool = False,
+) -> None:
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing warns of Python numbers that become constants: here they are sizes that stay.
+        warnings.simplefilter("ignore")
+        model: Any = ov.convert_model(
+            module,
+            example_input=example,
+            input=[ov.PartialShape(shape) for shape in shapes],
+        )
+    steps = PrePostProcessor(model)
+    if half_in:
+        steps.input(0).tensor().set_element_type(ov.Type.f16)
+    if half_out:
+        steps.output(0).tensor().set_element_type(ov.Type.f16)
+    ov.save_model(steps.build(), path, compress_to_fp16=False)
+
+
+def quantise(source: Path, target: Path) -> None:
+    """Write the encoder of `source` with 8-bit weights and activations to `target`.
+
+    The activations' ranges come from NNCF's calibration on CT-like frames.
+    """
+    import nncf
+    import openvino as ov
+
+    frames = [frame[None] for frame in ct_like_frames()]
+    # NNCF's warnings are about its own dependencies; its progress bars must not mix with results.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        model = nncf.quantize(
+            ov.Core().read_model(source),
+            nncf.Dataset(frames),
+            subset_size=len(frames),
+            preset=nncf.QuantizationPreset.MIXED,
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(patterns=FLOAT_LAYERS, validate=False),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                disable_bias_correction=True,
+                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1),
+            ),
+        )
+    ov.save_model(model, target, compress_to_fp16=False)

@@ -1,0 +1,1 @@
+"""Which preset is fastest on this machine: measured, checked, remembered."""

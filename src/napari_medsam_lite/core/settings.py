@@ -1,0 +1,96 @@
+"""What decides the answer to a box, besides the image and the box: one record for everyone.
+
+The dock takes it down when a button is pressed, the command line makes it from its options, run
+files keep it, the batch and the benchmark hand it on. The same record and the same boxes give the
+same labels wherever they are run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from napari_medsam_lite.core.errors import MedSAMLiteError
+
+AUTO = "auto"
+"""Leaves a choice to the program: window by the image, preset and device by the machine."""
+
+Propagation = Literal["guided", "published"]
+"""How masks travel from slice to slice: ours, or as the published script does (for parity)."""
+
+Overlap = Literal["keep", "overwrite", "logit"]
+"""Who keeps a voxel that two labels want.
+
+Of the boxes of one run the earlier one (``"keep"``), the later one (``"overwrite"``, the published
+rule), or the one with the higher logit. Labels that were there before the run give way only to
+``"overwrite"``.
+"""
+
+FORMER_OVERLAPS: dict[str, Overlap] = {"earlier": "keep", "later": "overwrite"}
+"""Names of version 0.1 for the same rules, which scripts and run files still hold."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How boxes become labels.
+
+    Parameters
+    ----------
+    window : str
+        ``"auto"``, a name of `core.window.WINDOWS`, or ``"LEVEL,WIDTH"`` in HU.
+    axis : int
+        The array axis that slices lie across: 0, 1 or 2.
+    preset : str
+        ``"auto"``, or a name of `acceleration.presets.PRESETS`.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    checkpoint : str or None
+        The file with the weights; None is the official one.
+    propagation : str
+        See `Propagation`.
+    overlap : str
+        See `Overlap`.
+    on_disk : bool
+        Whether embeddings are kept on disk too. They are rounded to half precision then, so this
+        may move single voxels on a border.
+    """
+
+    window: str = AUTO
+    axis: int = 0
+    preset: str = AUTO
+    device: str = AUTO
+    checkpoint: str | None = None
+    propagation: Propagation = "guided"
+    overlap: Overlap = "logit"
+    on_disk: bool = False
+
+
+def parse_overlap(text: str) -> Overlap:
+    """The overlap rule called `text`, also by its former name.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If there is none.
+    """
+    name = FORMER_OVERLAPS.get(text, text)
+    for rule in get_args(Overlap):
+        if rule == name:
+            return rule  # type: ignore[no-any-return]
+    names = ", ".join(get_args(Overlap))
+    raise MedSAMLiteError(f"There is no overlap rule '{text}'; choose one of {names}.")
+
+
+def parse_propagation(text: str) -> Propagation:
+    """The way to propagate called `text`.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If there is none.
+    """
+    for way in get_args(Propagation):
+        if way == text:
+            return way  # type: ignore[no-any-return]
+    names = ", ".join(get_args(Propagation))
+    raise MedSAMLiteError(f"There is no propagation '{text}'; choose one of {names}.")

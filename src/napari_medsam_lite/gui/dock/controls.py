@@ -1,0 +1,260 @@
+"""The dock's controls: their names, what they say when pointed at, what they are bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
+from magicgui.widgets.bases import ValueWidget, Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from superqt.utils import qthrottled
+
+from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
+from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
+from napari_medsam_lite.gui.session.state import (
+    AS_SHOWN,
+    AUTO_WINDOW,
+    DEVICES,
+    OVERLAPS,
+    SessionState,
+)
+
+STATUS_LINES = 4
+PAUSE_MS = 250
+WINDOW_HINTS = {
+    "mr": "for MR: between the 0.5th and the 99.5th percentile",
+    "none": "for images that hold 0..255 already: values as they are",
+}
+DEVICE_HINTS = {
+    AUTO: "the fastest there is: CUDA, then Apple's GPU, then the CPU",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+    "mps": "Apple's GPU",
+}
+
+
+def together(show: Callable[[], None], owner: QWidget) -> Callable[..., None]:
+    """`show`, but once for all calls within `PAUSE_MS`, as long as `owner` lives.
+
+    Whatever repaints in napari's window makes all of it be put together anew, which without a GPU
+    takes longer than a mask; so a run that is over at once shows its end alone.
+    """
+    throttled = qthrottled(show, timeout=PAUSE_MS, leading=False, parent=owner)
+    return lambda *_: throttled()
+
+
+def named(control: Widget, name: str) -> Any:
+    """`control`, findable by scripts and tests under `name`."""
+    control.native.setObjectName(name)
+    return control
+
+
+def bind(state: SessionState, field: str, control: ValueWidget) -> None:
+    """Keep a field of the state and a control at the same value, whichever changes."""
+    control.value = getattr(state, field)
+    control.changed.connect(lambda value: setattr(state, field, value))
+    getattr(state.events, field).connect(lambda value: setattr(control, "value", value))
+
+
+def choice(state: SessionState, field: str, options: dict[str, str], tooltip: str) -> ComboBox:
+    """A combo box for a field of the state; `options` are names and what each one means."""
+    control = named(ComboBox(choices=list(options), tooltip=tooltip), field)
+    for row, hint in enumerate(options.values()):
+        control.native.setItemData(row, hint, Qt.ItemDataRole.ToolTipRole)
+    narrow(control.native)
+    bind(state, field, control)
+    return control
+
+
+def narrow(combo: QComboBox) -> None:
+    """Let long names be cut instead of widening the dock."""
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+def image_choice(state: SessionState) -> ComboBox:
+    """The viewer's image layers, by name."""
+
+    def images(_: object) -> list[tuple[str, Any]]:
+        return [(image.name, image) for image in state.images]
+
+    control = named(
+        ComboBox(choices=images, nullable=True, tooltip="The image to segment."), "image_layer"
+    )
+    narrow(control.native)
+
+    def offer(*_: object) -> None:
+        with control.changed.blocked():
+            control.reset_choices()
+            control.value = state.image if state.image in state.images else None
+
+    control.changed.connect(lambda image: setattr(state, "image", image))
+    state.events.images.connect(offer)
+    state.events.image.connect(offer)
+    offer()
+    return control
+
+
+def window_choice(state: SessionState) -> ComboBox:
+    """Which values the network sees as black and white."""
+    auto = "abdomen for CT, as stored for 8-bit images"
+    shown = "the image's contrast limits, as they are when a run starts"
+    options = {AUTO_WINDOW: auto, AS_SHOWN: shown}
+    options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
+    return choice(
+        state,
+        "window",
+        options,
+        "The range of values that the network sees from black to white; choose the one in which "
+        "the organ shows best. The image itself is not changed.",
+    )
+
+
+def _describe(name: str, window: Window) -> str:
+    if isinstance(window, CTWindow):
+        return f"CT: level {window.level:g}, width {window.width:g} HU"
+    return WINDOW_HINTS.get(name, name)
+
+
+def preset_choice(state: SessionState) -> ComboBox:
+    """How the network is run."""
+    options = {AUTO: "the fastest measured here; before that, what suits this computer"}
+    options |= {name: preset.summary for name, preset in PRESETS.items()}
+    control = choice(
+        state,
+        "preset",
+        options,
+        "How the network is run: faster ways may differ a little from the published arithmetic "
+        "(eager). Point at an entry to see what it is.",
+    )
+
+    def grey_out(*_: object) -> None:
+        if must_ask_torch():
+            return  # known once the network is loaded; until then the engine refuses
+        for row, (name, hint) in enumerate(options.items()):
+            reason = unavailable(name, state.device)
+            control.native.model().item(row).setEnabled(reason is None)
+            control.native.setItemData(row, reason or hint, Qt.ItemDataRole.ToolTipRole)
+
+    state.events.device.connect(grey_out)
+    state.events.in_use.connect(grey_out)
+    grey_out()
+    return control
+
+
+def device_choice(state: SessionState) -> ComboBox:
+    """Where the network is run."""
+    options = {name: DEVICE_HINTS[name] for name in DEVICES}
+    return choice(state, "device", options, "Where the network is run.")
+
+
+def overlap_choice(state: SessionState) -> ComboBox:
+    """Who keeps a voxel that two labels want."""
+    return choice(
+        state,
+        "overlap",
+        {str(name): hint for name, hint in OVERLAPS.items()},
+        "Where a new mask meets other labels: keep leaves them as they are, overwrite replaces "
+        "them. A box that is segmented again always replaces its own mask.",
+    )
+
+
+def read_ahead_choice(state: SessionState) -> CheckBox:
+    """Whether slices may be encoded before they are asked for."""
+    control = named(
+        CheckBox(
+            text="Read ahead",
+            tooltip="From Add boxes on, while you look and draw, loads the network and encodes the "
+            "slices around the one shown, so that the next box is answered at once. It rests while "
+            "you work in other layers.",
+        ),
+        "read_ahead",
+    )
+    bind(state, "read_ahead", control)
+    return control
+
+
+def on_disk_choice(state: SessionState) -> CheckBox:
+    """Whether what the encoder computed outlives the session."""
+    control = named(
+        CheckBox(
+            text="Keep on disk",
+            tooltip="Keeps what the encoder computed, 2 MB a slice and 10 GiB at most, so that an "
+            "image opened again is answered at once. Needs zarr: the extra [disk-cache].",
+        ),
+        "on_disk",
+    )
+    bind(state, "on_disk", control)
+    return control
+
+
+def z_field(state: SessionState, field: str, tooltip: str) -> SpinBox:
+    """A slice number; its range follows the image and the axis shown."""
+    control = named(SpinBox(min=0, max=state.z_last, tooltip=tooltip), field)
+    bind(state, field, control)
+
+    def follow(last: int) -> None:
+        # A field cannot be lowered below its value, and the value follows in its own event.
+        control.value = min(control.value, last)
+        control.max = last
+
+    state.events.z_last.connect(follow)
+    return control
+
+
+def button(name: str, text: str, tooltip: str, press: Callable[[], None]) -> PushButton:
+    """A push button."""
+    control = named(PushButton(text=text, tooltip=tooltip), name)
+    control.changed.connect(lambda _: press())
+    return control
+
+
+def progress_bar(state: SessionState) -> ProgressBar:
+    """Masks done of the most there will be; a moving bar while that is not known."""
+    control = named(ProgressBar(min=0, max=1, value=0, tooltip="How far the run is."), "progress")
+    bar = control.native
+    # Here and not in the status line: another text there lays out the dock anew.
+    bar.setFormat("%v of %m masks")
+
+    def show(*_: object) -> None:
+        waiting = state.busy and state.total == 0
+        bar.setTextVisible(state.total > 0)
+        bar.setRange(0, 0 if waiting else max(state.total, 1))
+        bar.setValue(state.done)
+
+    later = together(show, bar)
+    for event in (state.events.busy, state.events.done, state.events.total):
+        event.connect(later)
+    return control
+
+
+def status_line(state: SessionState) -> Label:
+    """The last message, and the preset and device really in use."""
+    control = named(Label(tooltip="What is going on, and what computes it."), "status")
+    label = control.native
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    # Room for the usual text, so that what is below does not jump.
+    label.setMinimumHeight(STATUS_LINES * label.fontMetrics().lineSpacing())
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def show(*_: object) -> None:
+        used = (
+            state.in_use or f"Chosen: {state.preset} on {state.device}; loads with the first run."
+        )
+        sign = "\N{WARNING SIGN} " if state.is_problem else ""
+        control.value = "\n".join(filter(None, (sign + state.message, used, state.ahead)))
+
+    names = ("message", "is_problem", "in_use", "preset", "device", "ahead")
+    later = together(show, label)
+    for name in names:
+        getattr(state.events, name).connect(later)
+    show()
+    return control

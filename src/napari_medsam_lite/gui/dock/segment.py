@@ -1,0 +1,146 @@
+"""MedSAMLiteWidget: the dock widget. It shows the state and hands presses to the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
+
+from napari_medsam_lite.gui.dock import controls
+from napari_medsam_lite.gui.dock.arrange import group, side_by_side
+from napari_medsam_lite.gui.dock.history import history_list
+from napari_medsam_lite.gui.session.controller import SessionController
+from napari_medsam_lite.gui.session.state import SessionState
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_medsam_lite.core.boxes import Box3D
+    from napari_medsam_lite.gui.session.work import Work
+
+MIN_WIDTH = 280
+
+
+class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
+    """Draw a box on a slice, press a button, get the organ as a Labels layer.
+
+    Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
+    ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
+    ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
+    ``status``, ``history``.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Given by napari.
+    work : Work, optional
+        Who answers the requests; default the engine.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer, work: Work | None = None) -> None:
+        super().__init__()
+        self.state = SessionState()
+        self.session = SessionController(napari_viewer, self.state, work)
+        self._image = controls.image_choice(self.state)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for part in (self._image_part(), self._network_part(), self._segment_part()):
+            layout.addWidget(part)
+        layout.addWidget(controls.status_line(self.state).native)
+        layout.addWidget(history_list(self.state), 1)
+        self.setMinimumWidth(MIN_WIDTH)
+        self._docked = False
+        # Not a method of this object, which is half gone when the signal comes.
+        self.destroyed.connect(self.session.close)
+
+    def add_sample_box(self, box: Box3D) -> None:
+        """Draw `box` for the user and go to its slice; see `SessionController.add_box`."""
+        self.session.add_box(box)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """End the session when napari takes the widget out of its dock, as it does on close."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.session.close()
+            self._docked = self.parent() is not None
+
+    def _image_part(self) -> QGroupBox:
+        add_boxes = controls.button(
+            "add_boxes",
+            "Add boxes",
+            "Makes a layer for boxes and picks the rectangle tool: drag a rectangle around the "
+            "organ, on any slice and from any side.",
+            self.session.add_boxes,
+        )
+        window = controls.window_choice(self.state)
+        return group("Image", ("Layer", self._image), ("Window", window), add_boxes)
+
+    def _network_part(self) -> QGroupBox:
+        preset, device = controls.preset_choice(self.state), controls.device_choice(self.state)
+        measure = controls.button(
+            "measure_presets",
+            "Measure presets",
+            "Times every preset on this computer and checks its masks, in some minutes; auto is "
+            "then the fastest that agrees with the published arithmetic.",
+            self.session.measure_presets,
+        )
+
+        ahead = side_by_side(
+            controls.read_ahead_choice(self.state), controls.on_disk_choice(self.state)
+        )
+
+        def enable(*_: object) -> None:
+            measure.enabled = not self.state.busy
+
+        self.state.events.busy.connect(controls.together(enable, self))
+        return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
+
+    def _segment_part(self) -> QGroupBox:
+        state, session = self.state, self.session
+
+        def once(press: Callable[[], None]) -> Callable[[], None]:
+            """`press`, but not a second time before the buttons are seen to be grey."""
+            return lambda: None if state.busy else press()
+
+        one_slice = controls.button(
+            "segment_slice",
+            "Segment slice",
+            "Segments every box on the slice shown.",
+            once(session.segment_slice),
+        )
+        volume = controls.button(
+            "segment_volume",
+            "Segment volume",
+            "Follows each box from its slice up and down, until the object or the range of slices "
+            "ends. If boxes are selected, only those.",
+            once(session.segment_volume),
+        )
+        cancel = controls.button(
+            "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.cancel
+        )
+        undo = controls.button(
+            "undo", "Undo", "Takes the last run back; changes by hand stay.", session.undo
+        )
+
+        def enable(*_: object) -> None:
+            one_slice.enabled = volume.enabled = not state.busy
+            cancel.enabled = state.busy
+            undo.enabled = state.undoable > 0 and not state.busy
+
+        later = controls.together(enable, self)
+        state.events.busy.connect(later)
+        state.events.undoable.connect(later)
+        enable()
+        first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
+        last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
+        return group(
+            "Segment",
+            ("Overlap", controls.overlap_choice(state)),
+            ("Slices", side_by_side(first, QLabel("to"), last)),
+            side_by_side(one_slice, volume),
+            controls.progress_bar(state),
+            side_by_side(cancel, undo),
+        )

@@ -1,0 +1,1 @@
+"""The one job in flight and its thread."""

@@ -1,0 +1,1 @@
+"""napari's layers in the engine's words."""

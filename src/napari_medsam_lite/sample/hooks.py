@@ -1,0 +1,18 @@
+"""What napari's File > Open Sample calls."""
+
+from __future__ import annotations
+
+from napari_medsam_lite.core.case import Case
+from napari_medsam_lite.io.hooks import LayerData, case_layers
+from napari_medsam_lite.sample.ct import ct_phantom, totalseg_ct
+
+
+def phantom_layers() -> list[LayerData]:
+    """Make the sample "CT phantom": the image, its truth hidden, a box an organ in the metadata."""
+    sample = ct_phantom()
+    return case_layers(Case(sample.volume, list(sample.boxes), sample.truth), sample.names)
+
+
+def totalseg_layers() -> list[LayerData]:
+    """Make the sample "Real CT", fetched the first time; errors as `sample.totalseg_ct`."""
+    return case_layers(Case(totalseg_ct()))

@@ -1,0 +1,78 @@
+"""torch.compile builds graphs, as many as it should; and why the report saw none."""
+
+import numpy as np
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+
+from napari_medsam_lite.acceleration.torch import compiling
+from napari_medsam_lite.acceleration.torch.attention import sdpa
+from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def forget_graphs():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    """Counts the graphs of torch.compile and runs them as they are."""
+    counter = CompileCounter()
+    compile_ = torch.compile
+
+    def counting(module, dynamic=None, mode=None):
+        return compile_(module, dynamic=dynamic, backend=counter)
+
+    monkeypatch.setattr(compiling.torch, "compile", counting)
+    return counter
+
+
+def test_graphs_are_built_once_for_all_batch_sizes(model, images, counter):
+    said = []
+    network = compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False, said.append)
+    assert said == ["compiling, once"]
+    built = counter.frame_count
+    assert built >= 3  # encoder, decoder of one box, decoder of any number
+    with torch.no_grad():
+        embeddings = network.encode(images)
+        for count in (1, 2, 3, 5, 8):
+            boxes = torch.rand(count, 4).sort(dim=1).values * 255
+            logits, iou = network.decode(embeddings[:1].expand(count, -1, -1).contiguous(), boxes)
+            assert logits.shape == (count, 256, 256)
+            assert iou.shape == (count,)
+    assert counter.frame_count == built
+
+
+def test_compiling_the_wrapper_compiles_nothing(model, images):
+    counter = CompileCounter()
+    wrapped = torch.compile(model, backend=counter)
+    with torch.no_grad():
+        wrapped.image_encoder(images[:1])
+    assert counter.frame_count == 0
+
+
+def test_a_failing_compiler_is_told_in_one_sentence(model, monkeypatch):
+    def broken(module, **_):
+        class Broken(torch.nn.Module):
+            def forward(self, *_):
+                raise RuntimeError("g++ is not what it was\nand more")
+
+        return Broken()
+
+    monkeypatch.setattr(compiling.torch, "compile", broken)
+    with pytest.raises(
+        compiling.BackendUnavailableError, match=r"failed: g\+\+ is not what it was$"
+    ):
+        compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False, lambda _: None)
+
+
+def test_batches_are_filled_up_to_a_fixed_size():
+    part = torch.arange(6.0).view(3, 2)
+    filled = compiling._fill(part, 5)
+    np.testing.assert_array_equal(filled[:, 0], [0, 2, 4, 4, 4])
+    assert compiling._fill(part, 3) is part

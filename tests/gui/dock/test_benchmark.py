@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from napari_medsam_lite.benchmark.report import BenchReport
+from napari_medsam_lite.benchmark.speed import BatchTime
+from napari_medsam_lite.gui.dock.benchmark import BenchmarkWidget
+
+
+@pytest.fixture
+def open_widget(qtbot):
+    opened = []
+
+    def make(measure):
+        widget = BenchmarkWidget(None, measure)
+        qtbot.addWidget(widget)
+        opened.append(widget)
+        return widget
+
+    yield make
+    for widget in opened:
+        widget._runner.close()
+
+
+def quick(**choices):
+    yield f"measuring {', '.join(choices['presets'])}"
+    yield BenchReport(1, choices["workers"], choices["runs"], [BatchTime("sdpa", [2.0], 100)])
+
+
+def press(widget, name):
+    getattr(widget, f"_{name}").changed.emit(True)
+
+
+def test_tables_are_shown_and_saved(open_widget, qtbot, tmp_path):
+    widget = open_widget(quick)
+    press(widget, "start")
+    assert not widget._start.enabled
+    qtbot.waitUntil(lambda: widget._status.value == "Done.")
+    assert "sdpa" in widget._tables.toPlainText()
+    assert widget._start.enabled
+    assert widget._save.enabled
+    widget.save(tmp_path)
+    assert json.loads((tmp_path / "bench.json").read_text())["batch"][0]["mean_seconds"] == 2
+
+
+def test_a_folder_without_cases_is_told(open_widget, tmp_path):
+    widget = open_widget(quick)
+    widget._folder.value = tmp_path
+    press(widget, "start")
+    assert "is no folder with files" in widget._status.value
+    assert widget._start.enabled
+
+
+def test_the_files_of_a_folder_are_measured(open_widget, qtbot, tmp_path):
+    (tmp_path / "case.npz").write_bytes(b"")
+    seen = []
+    widget = open_widget(lambda **choices: seen.append(choices) or iter(()))
+    widget._folder.value = tmp_path
+    press(widget, "start")
+    qtbot.waitUntil(lambda: bool(seen) and widget._start.enabled)
+    assert seen[0]["files"] == (tmp_path / "case.npz",)
+
+
+def test_cancel_keeps_what_was_measured(open_widget, qtbot):
+    def endless(**_):
+        yield BenchReport(1, 1, 1, [BatchTime("eager", [1.0])])
+        while True:
+            yield "eager, run 2"
+
+    widget = open_widget(endless)
+    press(widget, "start")
+    qtbot.waitUntil(lambda: widget._report is not None)
+    press(widget, "cancel")
+    assert "Cancelled" in widget._status.value
+    assert widget._save.enabled
+
+
+def test_no_preset(open_widget):
+    widget = open_widget(quick)
+    widget._presets.value = []
+    press(widget, "start")
+    assert "at least one" in widget._status.value

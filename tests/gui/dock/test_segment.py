@@ -1,0 +1,251 @@
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QTreeWidget,
+    QWidget,
+)
+
+from napari_medsam_lite.acceleration.availability import unavailable
+from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.window import WINDOWS
+from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
+from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.geometry import Plane
+
+NAMES = [
+    "image_layer",
+    "add_boxes",
+    "window",
+    "preset",
+    "device",
+    "read_ahead",
+    "on_disk",
+    "overlap",
+    "segment_slice",
+    "segment_volume",
+    "z_from",
+    "z_to",
+    "cancel",
+    "undo",
+    "progress",
+    "status",
+    "history",
+]
+
+
+@pytest.fixture
+def widget(qtbot, viewer, work):
+    widget = MedSAMLiteWidget(viewer, work)
+    qtbot.addWidget(widget)
+    yield widget
+    widget.session.close()
+
+
+def part(widget, name, kind=QWidget):
+    (found,) = widget.findChildren(kind, name)
+    return found
+
+
+def items(combo):
+    return [combo.itemText(i) for i in range(combo.count())]
+
+
+def press(widget, qtbot, name):
+    qtbot.mouseClick(part(widget, name), Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def boxed(widget, image, viewer, qtbot):
+    """The widget with an image and a box on slice 4."""
+    press(widget, qtbot, "add_boxes")
+    viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(0, 4)))
+    viewer.dims.set_current_step(0, 4)
+    return widget
+
+
+def test_every_control_is_named_and_explained(widget):
+    for name in NAMES:
+        assert part(widget, name).toolTip(), name
+
+
+def test_choices(widget):
+    assert items(part(widget, "window", QComboBox)) == ["auto", "as shown", *WINDOWS]
+    assert items(part(widget, "preset", QComboBox)) == ["auto", *PRESETS]
+    assert items(part(widget, "device", QComboBox)) == ["auto", "cpu", "cuda", "mps"]
+    assert items(part(widget, "overlap", QComboBox)) == ["keep", "overwrite"]
+
+
+def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(widget):
+    holder = QWidget()
+    widget.setParent(holder)
+    combo = part(widget, "preset", QComboBox)
+    widget.state.device = "cpu"
+    for name, preset in PRESETS.items():
+        row = combo.findText(name)
+        hint, reason = combo.itemData(row, Qt.ItemDataRole.ToolTipRole), unavailable(name, "cpu")
+        assert hint == (reason or preset.summary)
+        assert combo.model().item(row).isEnabled() == (reason is None)
+    assert not combo.model().item(combo.findText("cuda-max")).isEnabled()
+    widget.setParent(None)
+
+
+def test_controls_and_state_follow_each_other(widget, image):
+    combo = part(widget, "preset", QComboBox)
+    combo.setCurrentText("eager")
+    assert widget.state.preset == "eager"
+    widget.state.preset = "sdpa"
+    assert combo.currentText() == "sdpa"
+    first, last = part(widget, "z_from", QAbstractSpinBox), part(widget, "z_to", QAbstractSpinBox)
+    assert (first.value(), last.value(), last.maximum()) == (0, 7, 7)
+    first.setValue(3)
+    assert widget.state.z_from == 3
+
+
+def test_range_follows_a_shorter_image(widget, image, viewer):
+    widget.state.z_from = 6
+    widget.state.image = viewer.add_image(np.zeros((3, 4, 5)))
+    fields = [part(widget, name, QAbstractSpinBox) for name in ("z_from", "z_to")]
+    assert [(f.value(), f.maximum()) for f in fields] == [(0, 2), (2, 2)]
+    widget.state.image = image
+    assert [(f.value(), f.maximum()) for f in fields] == [(0, 7), (7, 7)]
+
+
+def test_image_choice_follows_the_viewer(widget, image, viewer):
+    combo = part(widget, "image_layer", QComboBox)
+    assert combo.currentText() == "CT"
+    image.name = "abdomen"
+    assert combo.currentText() == "abdomen"
+    other = viewer.add_image(np.zeros((3, 4, 5)), name="MR")
+    viewer.add_labels(np.zeros((3, 4, 5), np.uint8))
+    assert [t for t in items(combo) if t.isalpha()] == ["abdomen", "MR"]
+    combo.setCurrentText("MR")
+    assert widget.state.image is other
+    viewer.layers.remove(other)
+    assert combo.currentText() == "abdomen"
+    assert widget.state.image is image
+
+
+def test_image_choice_survives_docking(widget, image):
+    holder = QWidget()
+    widget.setParent(holder)
+    assert part(widget, "image_layer", QComboBox).currentText() == "CT"
+    assert widget.state.image is image
+    widget.setParent(None)
+
+
+def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, predictor):
+    def enabled():
+        return [
+            part(boxed, name, QAbstractButton).isEnabled()
+            for name in ("segment_slice", "segment_volume", "cancel", "undo")
+        ]
+
+    predictor.loading = threading.Semaphore(0)
+    assert enabled() == [True, True, False, False]
+    press(boxed, qtbot, "segment_slice")
+    qtbot.waitUntil(lambda: enabled() == [False, False, True, False])
+    predictor.loading.release(100)
+    qtbot.waitUntil(lambda: enabled() == [True, True, False, True])
+    press(boxed, qtbot, "undo")
+    qtbot.waitUntil(lambda: enabled() == [True, True, False, False])
+
+
+def test_a_run_that_is_over_at_once_does_not_repaint_the_buttons(boxed, qtbot):
+    """The best of five, for a busy computer may stop for longer than the pause."""
+    button, quiet = part(boxed, "segment_slice", QAbstractButton), 0
+    for _ in range(5):
+        press(boxed, qtbot, "segment_slice")
+        seen = []
+        while boxed.state.busy:
+            QApplication.processEvents()
+            seen.append(button.isEnabled())
+        quiet += all(seen)
+        qtbot.waitUntil(button.isEnabled)
+    assert quiet
+
+
+def test_embeddings_go_to_disk_when_asked(boxed, qtbot, predictor):
+    for wanted in (True, False):
+        part(boxed, "on_disk", QAbstractButton).setChecked(wanted)
+        press(boxed, qtbot, "segment_slice")
+        qtbot.waitUntil(lambda: not boxed.state.busy)
+        assert (predictor.cache.disk is not None) is wanted
+
+
+def test_a_double_click_is_one_run(boxed, qtbot):
+    press(boxed, qtbot, "segment_slice")
+    press(boxed, qtbot, "segment_slice")
+    qtbot.waitUntil(lambda: not boxed.state.busy)
+    assert not boxed.state.is_problem
+    assert len(boxed.state.history) == 1
+
+
+def test_progress_and_status_follow_a_run(boxed, qtbot, predictor):
+    predictor.loading = threading.Semaphore(0)
+    bar, status = part(boxed, "progress"), part(boxed, "status", QLabel)
+    assert "Chosen: auto on auto" in status.text()
+    press(boxed, qtbot, "segment_volume")
+    # A moving bar, for the length is not known yet.
+    qtbot.waitUntil(lambda: (bar.minimum(), bar.maximum()) == (0, 0))
+    predictor.loading.release(100)
+    qtbot.waitUntil(lambda: (bar.value(), bar.maximum()) == (8, 8))
+    qtbot.waitUntil(lambda: "Done: 1 box on 8 slices" in status.text())
+    assert "In use: sdpa on a fake CPU." in status.text()
+
+
+def test_problem_is_shown_in_the_status(widget, qtbot):
+    press(widget, qtbot, "segment_slice")
+    status = part(widget, "status", QLabel)
+    qtbot.waitUntil(lambda: "\N{WARNING SIGN} There is no image" in status.text())
+
+
+def test_history_shows_the_latest_first(boxed, qtbot):
+    for name in ("segment_slice", "segment_volume"):
+        press(boxed, qtbot, name)
+        qtbot.waitUntil(lambda: not boxed.state.busy)
+    table = part(boxed, "history", QTreeWidget)
+    assert [table.topLevelItem(i).text(1) for i in range(2)] == ["volume", "slice"]
+    assert [table.topLevelItem(i).text(3) for i in range(2)] == ["8", "1"]
+    assert "sdpa on a fake CPU" in table.topLevelItem(0).toolTip(1)
+
+
+def test_it_is_narrow(widget):
+    assert widget.minimumSizeHint().width() <= 280
+
+
+def test_leaving_the_dock_ends_the_session(boxed, qtbot, viewer):
+    holder = QWidget()
+    boxed.setParent(holder)
+    press(boxed, qtbot, "segment_volume")
+    boxed.setParent(None)
+    assert not boxed.session.runner.busy
+    count = len(boxed.state.images)
+    viewer.add_image(np.zeros((3, 4, 5)))
+    assert len(boxed.state.images) == count
+
+
+def test_it_opens_at_once(qtbot, viewer, image):
+    start = time.perf_counter()
+    widget = MedSAMLiteWidget(viewer)
+    seconds = time.perf_counter() - start
+    qtbot.addWidget(widget)
+    widget.session.close()
+    # 0.03 s measured; the aim is 0.15 s, and a busy machine may take a few times that.
+    assert seconds < 0.5
+
+
+def test_importing_it_does_not_load_torch():
+    code = "import napari_medsam_lite.gui.dock.segment, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,198 @@
+import dask.array as da
+import numpy as np
+import pytest
+from napari.components import Dims, ViewerModel
+from napari.layers import Image, Labels
+
+from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
+from napari_medsam_lite.gui.viewer.geometry import (
+    Plane,
+    fits,
+    new_boxes_layer,
+    new_labels_layer,
+    shown_axis,
+    shown_plane,
+    snapshot_of,
+    to_volume,
+)
+
+NON_ORTHOGONAL = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
+
+
+def shape_of(layer):
+    return to_volume(snapshot_of(layer)).data.shape
+
+
+def test_volume_keeps_values_and_spacing():
+    data = np.arange(24, dtype=np.int16).reshape(2, 3, 4) - 1000
+    volume = to_volume(snapshot_of(Image(data, scale=(3, 0.8, 0.7), name="CT")))
+    np.testing.assert_array_equal(volume.data, data)
+    assert volume.spacing == pytest.approx((3, 0.8, 0.7))
+    assert volume.name == "CT"
+
+
+def test_spacing_of_a_flipped_and_rotated_affine_is_positive():
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([-3, 0.8, 0.8]) @ [[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]]
+    layer = Image(np.zeros((2, 3, 4), np.int16), affine=affine)
+    assert snapshot_of(layer).spacing == pytest.approx((3, 0.8, 0.8))
+
+
+def test_flat_images_become_volumes_of_one_slice():
+    assert shape_of(Image(np.zeros((5, 6), np.uint8))) == (1, 5, 6)
+    assert shape_of(Image(np.zeros((5, 6, 3), np.uint8), rgb=True)) == (1, 5, 6, 3)
+    assert shape_of(Image(np.zeros((5, 6, 4), np.uint8), rgb=True)) == (1, 5, 6, 3)
+
+
+def test_float_colours_are_stretched_to_8_bit():
+    volume = to_volume(snapshot_of(Image(np.full((5, 6, 3), 0.5, np.float32), rgb=True)))
+    assert volume.data.dtype == np.uint8
+    assert (volume.data == 127).all()
+
+
+def test_lazy_arrays_are_read_only_in_to_volume():
+    read = []
+
+    def block(block_info=None):
+        read.append(block_info)
+        return np.ones((1, 3, 4), np.int16)
+
+    data = da.map_blocks(block, chunks=((1, 1), 3, 4), dtype=np.int16, meta=np.zeros((0,), "i2"))
+    layer = Image(data, contrast_limits=(0, 1))
+    read.clear()
+    snapshot = snapshot_of(layer)
+    assert read == []
+    assert isinstance(to_volume(snapshot).data, np.ndarray)
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        (lambda: Image(np.zeros((2, 5, 6, 3), np.uint8), rgb=True), "colour volume"),
+        (lambda: Image(np.zeros((2, 3, 5, 6))), "4 dimensions"),
+        (lambda: Image([np.zeros((4, 8, 8)), np.zeros((2, 4, 4))], multiscale=True), "multiscale"),
+    ],
+)
+def test_other_images_are_refused_in_a_sentence(layer, sentence):
+    with pytest.raises(UnsupportedImageError, match=sentence):
+        snapshot_of(layer())
+
+
+def viewer_with(image, point=None, order=None, ndisplay=2, extra=None):
+    viewer = ViewerModel()
+    viewer.add_layer(image)
+    if extra is not None:
+        viewer.add_layer(extra)
+    if order is not None:
+        viewer.dims.order = order
+    viewer.dims.ndisplay = ndisplay
+    if point is not None:
+        viewer.dims.point = point
+    return viewer
+
+
+@pytest.mark.parametrize(("order", "axis"), [((0, 1, 2), 0), ((1, 0, 2), 1), ((2, 1, 0), 2)])
+def test_the_axis_stepped_through_is_the_one_not_displayed(order, axis):
+    image = Image(np.zeros((8, 9, 10)), scale=(3, 0.8, 0.8), translate=(5, -7, 11))
+    viewer = viewer_with(image, image.data_to_world((2, 3, 4)), order)
+    assert shown_plane(image, viewer.dims) == Plane(axis, (2, 3, 4)[axis])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_flipped_offset_anisotropic_affine(axis):
+    affine = np.diag([-3, 0.8, -0.7, 1.0])
+    affine[:3, 3] = 40, -100, 12
+    image = Image(np.zeros((8, 9, 10)), affine=affine)
+    order = (axis, *(a for a in range(3) if a != axis))
+    viewer = viewer_with(image, image.data_to_world((2, 3, 4)), order)
+    assert shown_plane(image, viewer.dims) == Plane(axis, (2, 3, 4)[axis])
+
+
+def test_every_slice_is_the_one_that_napari_shows():
+    data = np.arange(8)[:, None, None] * np.ones((8, 4, 4))
+    image = Image(data, scale=(-2.5, 1, 1), translate=(3.3, 0, 0))
+    viewer = viewer_with(image)
+    for step in range(int(viewer.dims.nsteps[0])):
+        viewer.dims.set_current_step(0, step)
+        shown = image._slice.image.view
+        assert (shown == shown_plane(image, viewer.dims).index).all()
+
+
+def test_image_among_layers_of_more_dimensions():
+    image, film = Image(np.zeros((8, 9, 10))), Image(np.zeros((5, 8, 9, 10)))
+    viewer = viewer_with(image, (4, 2, 3, 0), extra=film)
+    assert shown_plane(image, viewer.dims) == Plane(0, 2)
+    viewer.dims.order = (0, 2, 1, 3)
+    assert shown_plane(image, viewer.dims) == Plane(1, 3)
+    viewer.dims.order = (1, 2, 0, 3)
+    with pytest.raises(MedSAMLiteError, match="does not show slices"):
+        shown_axis(image, viewer.dims)
+
+
+def test_flat_image_has_one_slice_also_beside_a_volume():
+    image = Image(np.zeros((9, 10)))
+    viewer = viewer_with(image, extra=Image(np.zeros((8, 9, 10))))
+    assert shown_plane(image, viewer.dims) == Plane(0, 0)
+
+
+def test_3d_display_is_refused():
+    image = Image(np.zeros((8, 9, 10)))
+    with pytest.raises(MedSAMLiteError, match="switch to 2D"):
+        shown_plane(image, viewer_with(image, ndisplay=3).dims)
+
+
+def test_slider_beyond_the_image_is_refused():
+    image = Image(np.zeros((8, 9, 10)))
+    viewer = viewer_with(image, extra=Image(np.zeros((20, 9, 10))))
+    viewer.dims.set_current_step(0, 15)
+    with pytest.raises(MedSAMLiteError, match="shows no slice"):
+        shown_plane(image, viewer.dims)
+
+
+@NON_ORTHOGONAL
+def test_rotation_within_the_slice_is_fine_and_out_of_it_is_refused():
+    image = Image(np.zeros((8, 9, 10)))
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    affine = np.eye(4)
+    affine[1:3, 1:3] = turn
+    image.affine = affine
+    dims = Dims(ndim=3, ndisplay=2, point=(2, 0, 0))
+    assert shown_plane(image, dims) == Plane(0, 2)
+    affine = np.eye(4)
+    affine[:2, :2] = turn
+    image.affine = affine
+    with pytest.raises(MedSAMLiteError, match="rotated out of the slices"):
+        shown_plane(image, dims)
+
+
+@NON_ORTHOGONAL
+def test_new_layers_lie_where_the_image_does():
+    image = Image(
+        np.zeros((8, 9, 10)),
+        name="CT",
+        scale=(3, 0.8, 0.7),
+        translate=(5, -7, 11),
+        rotate=(10, 20, 30),
+        shear=(0.1, 0, 0),
+        affine=np.diag([-1, 1, 2, 1.0]),
+        units=("mm", "mm", "mm"),
+        metadata={"medsam_lite": "the file's exact geometry"},
+    )
+    boxes, labels = new_boxes_layer(image), new_labels_layer(image)
+    for layer in (boxes, labels):
+        assert fits(layer, image)
+        assert layer.units == image.units
+        for point in np.random.default_rng(0).uniform(0, 8, (5, 3)):
+            np.testing.assert_allclose(layer.data_to_world(point), image.data_to_world(point))
+    assert labels.data.shape == (8, 9, 10)
+    assert labels.data.dtype == np.uint8
+    assert labels.metadata == image.metadata
+    assert (boxes.name, labels.name) == ("CT boxes", "CT labels")
+    assert not fits(Labels(np.zeros((8, 9, 10), int)), image)
+
+
+def test_new_layers_of_a_colour_image_are_flat():
+    image = Image(np.zeros((9, 10, 3), np.uint8), rgb=True)
+    assert new_boxes_layer(image).ndim == 2
+    assert new_labels_layer(image).data.shape == (9, 10)
