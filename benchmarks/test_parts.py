@@ -15,8 +15,8 @@ from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.core.frame import ModelFrame
-from napari_medsam_lite.engine.painting import LabelCanvas
-from napari_medsam_lite.engine.propagation import SliceMask
+from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
+from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.model.weights import find_checkpoint
 
 PRESETS = ["eager", "sdpa", "bf16", "openvino"]
@@ -77,6 +77,6 @@ def test_mask_to_image(benchmark):
 
 @pytest.mark.benchmark(group="around the network, 512 x 512")
 def test_paint(benchmark):
-    canvas = LabelCanvas((3, SIDE, SIDE), 0, [1], "later")
+    painter = LabelPainter(empty_labels((3, SIDE, SIDE), [1]), 0, [1], "overwrite")
     logits = np.ones((120, 90), np.float32)
-    benchmark(canvas.paint, SliceMask(0, 1, 0.9, (100, 100), logits, (SIDE, SIDE)))
+    benchmark(painter.paint, SliceMask(0, 1, 0.9, (100, 100), logits, (SIDE, SIDE)))

@@ -9,7 +9,6 @@ from napari_medsam_lite.core.errors import (
     PromptError,
     UnsupportedImageError,
 )
-from napari_medsam_lite.engine.cache import EmbeddingCache
 
 BOX = Box2D(28, 38, 72, 92)
 
@@ -191,20 +190,3 @@ def test_the_same_volume_and_window_are_not_read_again(predictor, volume, monkey
     monkeypatch.setattr(CTWindow, "fit", lambda *_: pytest.fail("the volume was read again"))
     predictor.set_volume(volume, "liver", axis=1)
     assert predictor.limits == limits
-
-
-def test_encoding_outwards_until_all_are_there(volume):
-    predictor = VolumePredictor(preset="sdpa", device="cpu")
-    small = Volume(volume.data[:3])
-    predictor.set_volume(small)
-    assert list(predictor.encode_outwards(1)) == [1, 2, 3]
-    predictor.predict_slice(0, [BOX])
-    assert predictor.timings.slices_encoded == 0
-
-
-def test_encoding_outwards_until_the_cache_is_full(volume):
-    cache = EmbeddingCache(max_bytes=5 * 2**20)
-    predictor = VolumePredictor(preset="sdpa", device="cpu", cache=cache)
-    predictor.set_volume(volume)
-    assert list(predictor.encode_outwards(4)) == [1]
-    assert len(cache) == 1

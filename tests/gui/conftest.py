@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,91 +11,86 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
-from napari_medsam_lite.engine.propagation import plan
+from napari_medsam_lite.engine.propagation.outwards import plan
+from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.gui.session.controller import SessionController
+from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.session.work import Work
-from napari_medsam_lite.gui.thread.runner import THREAD_NAME
+from napari_medsam_lite.gui.thread.runner import JobRunner
+from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 
-@dataclass
-class Answer:
-    object: int
-    index: int
-    window: tuple[slice, slice]
-    patch: np.ndarray
-
-
-class FakePredictor:
+class FakeSegmenter:
     """Takes every box for the mask; `ends` is the last slice that holds an object."""
 
-    checkpoint = SimpleNamespace(notice=None)
-
-    def __init__(self, preset: str, device: str) -> None:
-        self.wanted = (preset, device)
-        self.volumes: list[tuple] = []
+    def __init__(self) -> None:
+        self.wanted: tuple = ()
+        self.prepared: list = []
         self.thread = None
         self.ends = 10**6
         self.empty = False
+        self.notice = None
         self.cache = SimpleNamespace(disk=None)
         self.loading = threading.Semaphore(10**6)
         self.gate = threading.Semaphore(10**6)
         self.ahead = threading.Semaphore(10**6)
         self.encoded: list[int] = []
+        self.interrupted = 0
+        self.chosen_again = 0
 
-    def use(self, preset: str, device: str) -> None:
+    def use(self, preset, device, checkpoint) -> None:
         self.wanted = (preset, device)
 
-    def load(self, progress) -> None:
+    def load(self, progress=lambda _: None):
+        self.thread = threading.current_thread()
         progress("compiling, once")
         self.loading.acquire()
-
-    @property
-    def preset(self) -> str:
-        self.thread = threading.current_thread()
-        if self.wanted[1] == "cuda":
+        preset, device = self.wanted
+        if device == "cuda":
             raise BackendUnavailableError("The device 'cuda' is not available here.")
-        return "sdpa" if self.wanted[0] == "auto" else self.wanted[0]
+        return SimpleNamespace(
+            preset=SimpleNamespace(name="sdpa" if preset == "auto" else preset),
+            device="a fake CPU",
+            checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
+        )
 
-    @property
-    def device(self) -> str:
-        return "a fake CPU"
+    def segment_slice(self, prepared, index, boxes):
+        self.prepared.append(prepared)
+        for i, box in enumerate(boxes):
+            yield self._answer(i, index, box, prepared)
 
-    def set_volume(self, volume, window, axis) -> None:
+    def propagate(self, prepared, boxes, propagation):
         assert threading.current_thread().name == THREAD_NAME
-        self.volumes.append((volume, window, axis))
-
-    def count_slices(self, boxes) -> int:
-        axis = self.volumes[-1][2]
-        return sum(len(up) + len(down) for up, down in (plan(b, axis) for b in boxes))
-
-    def segment_slice(self, index, boxes):
-        for i, box in enumerate(boxes):
-            yield self._answer(i, index, box)
-
-    def propagate_in_volume(self, boxes, propagation):
         assert propagation == "guided"
-        axis = self.volumes[-1][2]
+        self.prepared.append(prepared)
         for i, box in enumerate(boxes):
-            up, down = plan(box, axis)
+            up, down = plan(box, prepared.axis)
             for index in (*up, *down):
                 if index <= self.ends:
-                    yield self._answer(i, index, box.plane(axis))
+                    yield self._answer(i, index, box.plane(prepared.axis), prepared)
 
-    def encode_outwards(self, start):
+    def encode_outwards(self, prepared, start):
         assert threading.current_thread().name == THREAD_NAME
         self.encoded.append(start)
         for ready in range(1, 9):
             self.ahead.acquire()
             yield ready
 
-    def _answer(self, i, index, box):
+    def choose_again(self) -> None:
+        assert threading.current_thread().name == THREAD_NAME
+        self.chosen_again += 1
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+
+    def _answer(self, i, index, box, prepared):
         self.gate.acquire()
-        patch = np.full((box.y1 - box.y0 + 1, box.x1 - box.x0 + 1), not self.empty)
-        window = slice(box.y0, box.y1 + 1), slice(box.x0, box.x1 + 1)
-        return Answer(i, index, window, patch)
+        height, width = box.y1 - box.y0 + 1, box.x1 - box.x0 + 1
+        logits = np.full((height, width), -1 if self.empty else 1, np.float32)
+        frame = prepared.frame
+        return SliceMask(i, index, 0.9, (box.y0, box.x0), logits, (frame.height, frame.width))
 
 
 @pytest.fixture(autouse=True)
@@ -117,23 +111,52 @@ def viewer():
 
 
 @pytest.fixture
-def predictor():
-    predictor = FakePredictor("auto", "auto")
-    yield predictor
-    for held in (predictor.loading, predictor.gate, predictor.ahead):
+def segmenter():
+    segmenter = FakeSegmenter()
+    yield segmenter
+    for held in (segmenter.loading, segmenter.gate, segmenter.ahead):
         held.release(1000)  # a test that failed leaves no thread waiting
 
 
 @pytest.fixture
-def work(predictor):
-    return Work(lambda preset, device: predictor)
+def engine(segmenter):
+    return SessionEngine(lambda: segmenter)
 
 
 @pytest.fixture
-def session(qtbot, viewer, work):
-    session = SessionController(viewer, SessionState(), work)
-    yield session
-    session.close()
+def runner():
+    return JobRunner()
+
+
+@pytest.fixture
+def answers():
+    """What the user answers to the questions that come, and the questions that came."""
+    return SimpleNamespace(yes=False, questions=[])
+
+
+@pytest.fixture
+def open_session(qtbot, viewer, engine, runner, answers):
+    """Open sessions on the viewer, as docks do."""
+    opened = []
+
+    def ask(question):
+        answers.questions.append(question)
+        return answers.yes
+
+    def open_session(engine=engine):
+        session = SessionController(viewer, SessionState(), engine, runner, ask)
+        session.open()
+        opened.append(session)
+        return session
+
+    yield open_session
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def session(open_session):
+    return open_session()
 
 
 @pytest.fixture
@@ -147,7 +170,7 @@ def draw(session, image):
     """Add boxes as if drawn on a slice."""
 
     def draw(*boxes, axis=0, index=4):
-        shapes = session.companions.boxes_made(session.state.image)
+        shapes = session.layers.boxes_made(session.state.image)
         for box in boxes:
             corners = rectangle(box, Plane(axis, index), shapes.ndim)
             shapes.add_rectangles(corners)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.gui.thread.runner import THREAD_NAME
+from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 

@@ -69,7 +69,7 @@ def test_sample_box_slice_volume_undo(open_window, phantom):
 
     window.press("undo")
     assert window.slices_with(1) == [z]
-    assert [run.task for run in window.state.history] == ["volume", "slice"]
+    assert [run.kind for run in window.state.history] == ["volume", "slice"]
 
 
 def test_slices_are_read_ahead_while_boxes_are_drawn(open_window):

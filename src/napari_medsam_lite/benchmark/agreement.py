@@ -8,7 +8,7 @@ from napari_medsam_lite.acceleration.tuning.calibrate import CalibrationCase
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.window import parse_window
 from napari_medsam_lite.engine.preprocess import encoder_frames
-from napari_medsam_lite.engine.propagation import boxes_of_labels
+from napari_medsam_lite.engine.propagation.published import boxes_of_labels
 from napari_medsam_lite.sample.ct import ct_phantom
 
 WINDOW = "abdomen"

@@ -21,9 +21,10 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.frame import ModelFrame, Patch
 from napari_medsam_lite.core.window import parse_window
-from napari_medsam_lite.engine.painting import LabelCanvas
+from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
 from napari_medsam_lite.engine.preprocess import encoder_frames
-from napari_medsam_lite.engine.propagation import SliceMask, boxes_of_labels, propagate
+from napari_medsam_lite.engine.propagation.published import boxes_of_labels, propagate
+from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.io.formats import read_case, write_labels
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
@@ -47,29 +48,31 @@ class PublishedScript:
 
     def _from_boxes(self) -> NDArray[np.unsignedinteger]:
         ids = range(1, len(self._case.boxes) + 1)
-        canvas = LabelCanvas(self._volume.shape, 0, list(ids), "overwrite")
+        labels = empty_labels(self._volume.shape, ids)
+        painter = LabelPainter(labels, 0, ids, "overwrite")
         for number, box in enumerate(self._case.boxes):
-            for item in propagate([box], 0, self._frame, self._encode_and_decode, "published"):
-                canvas.paint(
+            for item in propagate([box], 0, self._frame, self._encode_and_decode):
+                painter.paint(
                     SliceMask(number, item.index, item.score, item.corner, item.logits, item.shape)
                 )
-        return canvas.labels
+        return labels
 
     def _from_truth(self) -> NDArray[np.unsignedinteger]:
         truth = self._case.gts
         assert truth is not None
         ids = [int(i) for i in np.unique(truth) if i > 0]
-        canvas = LabelCanvas(self._volume.shape, 0, ids, "overwrite")
+        labels = empty_labels(self._volume.shape, ids)
+        painter = LabelPainter(labels, 0, ids, "overwrite")
         for index, plane in enumerate(truth):
             embedding = self._encode(index)
             for label, box in boxes_of_labels(plane, self._frame):
                 patch, score = self._decode(embedding, box)
-                canvas.paint(
+                painter.paint(
                     SliceMask(
                         ids.index(label), index, score, patch.corner, patch.logits, plane.shape
                     )
                 )
-        return canvas.labels
+        return labels
 
     def _encode_and_decode(
         self, indices: list[int], boxes: NDArray[np.float32]

@@ -1,11 +1,14 @@
 """The 256 x 256 frame that the network sees, and the way there and back.
 
-The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. The
-resize is OpenCV's ``INTER_AREA`` as the published scripts use it: the mean of what a new pixel
-covers, or, when it enlarges, linear interpolation with weights of its own. The published resize
-answers in 8 bit, and the network feels a difference of one grey level, so OpenCV's order of sums
-and its rounding are kept too (tests compare with OpenCV itself). No BLAS: its threads wait busily
-and would slow the network down.
+The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. Where
+voxels are not square (coronal slices of thick axial ones), the frame shows true proportions, unless
+it is asked to be as published.
+
+The resize of square voxels is OpenCV's ``INTER_AREA`` as the published scripts use it: the mean of
+what a new pixel covers, or, when it enlarges, linear interpolation with weights of its own. The
+published resize answers in 8 bit, and the network feels a difference of one grey level, so OpenCV's
+order of sums and its rounding are kept too (tests compare with OpenCV itself). No BLAS: its threads
+wait busily and would slow the network down.
 """
 
 from __future__ import annotations
@@ -36,24 +39,32 @@ class Patch:
 
 @dataclass(frozen=True)
 class ModelFrame:
-    """Maps slices of (height, width) voxels to the frame and masks back."""
+    """Maps slices of (height, width) voxels to the frame and masks back.
+
+    `aspect` is the height of a voxel over its width. With 1 the frame is the published one, bit for
+    bit; with any other the slice is stretched to true proportions.
+    """
 
     height: int
     width: int
+    aspect: float = 1.0
 
     @property
-    def scale(self) -> float:
-        """Frame pixels per voxel."""
-        return FRAME / max(self.height, self.width)
+    def scales(self) -> tuple[float, float]:
+        """Frame pixels per voxel, along rows' and along columns' direction (y, x)."""
+        longest = max(self.height * self.aspect, self.width)
+        return FRAME * self.aspect / longest, FRAME / longest
 
     @property
     def inner(self) -> tuple[int, int]:
         """(rows, columns) of the frame that hold image; the rest is padding."""
-        h, w = int(self.height * self.scale + 0.5), int(self.width * self.scale + 0.5)
-        return max(h, 1), max(w, 1)
+        y, x = self.scales
+        return max(int(self.height * y + 0.5), 1), max(int(self.width * x + 0.5), 1)
 
     def resize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(B, H, W) uint8 slices to (B, h, w) uint8, rounded as OpenCV does."""
+        if self.aspect != 1:
+            return self._stretch(images)
         if self._enlarges:
             return self._enlarge_fixed_point(images)
         if self._divides:
@@ -64,8 +75,9 @@ class ModelFrame:
 
     def box_to_frame(self, box: Box2D) -> NDArray[np.float32]:
         """A box in voxels to (4,) XYXY in frame pixels, truncated as the published script does."""
-        corners = (box.x0, box.y0, box.x1, box.y1)
-        return np.array([int(c * self.scale) for c in corners], np.float32)
+        y, x = self.scales
+        corners = (box.x0 * x, box.y0 * y, box.x1 * x, box.y1 * y)
+        return np.array([int(corner) for corner in corners], np.float32)
 
     def box_of_mask(
         self, corner: tuple[int, int], mask: NDArray[np.bool_], margin: int
@@ -117,6 +129,12 @@ class ModelFrame:
     def _enlarge(self) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
         h, w = self.inner
         return _bilinear_taps(h, self.height), _bilinear_taps(w, self.width)
+
+    def _stretch(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Each direction by itself: means of what a pixel covers, or linear where it enlarges."""
+        h, w = self.inner
+        narrow = _resize_axis(images, w, axis=2)
+        return np.rint(_resize_axis(narrow, h, axis=1)).astype(np.uint8)
 
     def _mean_of_blocks(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Means where each new pixel covers whole old ones; halves of 2 x 2 blocks go up."""
@@ -188,6 +206,17 @@ def _mean_over(images: NDArray[Any], cells: Cells, axis: int) -> NDArray[np.floa
     for pixels, weights in zip(*cells, strict=True):
         total = total + images.take(pixels, axis) * weights.reshape(shape)
     return np.asarray(total)
+
+
+def _resize_axis(images: NDArray[Any], new_size: int, axis: int) -> NDArray[np.float32]:
+    size = images.shape[axis]
+    if new_size <= size:
+        return _mean_over(images, _cells(size, new_size), axis)
+    low, high, weight = _bilinear_taps(size, new_size)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    weight = weight.reshape(shape)
+    return np.asarray(images.take(low, axis) * (1 - weight) + images.take(high, axis) * weight)
 
 
 def _area_taps(size: int, new_size: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:

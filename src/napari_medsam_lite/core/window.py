@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.volume import Volume
 
 MR_PERCENTILES = (0.5, 99.5)
@@ -66,10 +67,8 @@ class CTWindow:
     def fit(self, volume: Volume) -> Limits:
         """The window's HU limits, drawn in to the values that the volume really has."""
         low, high = self.level - self.width / 2, self.level + self.width / 2
-        return Limits(
-            float(np.clip(volume.data.min(), low, high)),
-            float(np.clip(volume.data.max(), low, high)),
-        )
+        least, most = volume.extremes
+        return Limits(float(np.clip(least, low, high)), float(np.clip(most, low, high)))
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,9 @@ class PercentileWindow:
 
     def fit(self, volume: Volume) -> Limits:
         """The percentiles of `volume` as limits; 0, 0 for an empty image."""
-        positive = volume.data[volume.data > 0]
+        # A mask's voxels are truth values, and numpy takes no percentiles of those.
+        data = volume.data.view(np.uint8) if volume.data.dtype.kind == "b" else volume.data
+        positive = data[data > 0]
         if positive.size == 0:
             return Limits(0.0, 0.0)
         low, high = np.percentile(positive, [self.low, self.high])
@@ -100,7 +101,7 @@ class StoredWindow:
         UnsupportedImageError
             If the volume has values outside 0..255.
         """
-        if volume.data.dtype != np.uint8 and (volume.data.min() < 0 or volume.data.max() > 255):
+        if volume.extremes[0] < 0 or volume.extremes[1] > 255:
             raise UnsupportedImageError(
                 f"{volume.name}: the values go beyond 0..255, so a window is needed; "
                 "for CT choose one such as abdomen."
@@ -124,14 +125,14 @@ WINDOWS: dict[str, Window] = {
 def parse_window(text: str | Window | None, volume: Volume) -> Window:
     """A window from its name, from ``"LEVEL,WIDTH"`` in HU, or as it is.
 
-    None means: as stored for 8-bit volumes, abdomen for all others.
+    None and ``"auto"`` mean: as stored for 8-bit volumes, abdomen for all others.
 
     Raises
     ------
     UnsupportedImageError
         If the text is neither a name nor two numbers.
     """
-    if text is None:
+    if text is None or text == AUTO:
         return WINDOWS["none" if volume.data.dtype == np.uint8 else "abdomen"]
     if not isinstance(text, str):
         return text

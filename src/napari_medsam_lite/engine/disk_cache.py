@@ -110,9 +110,9 @@ class DiskCache:
 
     def file(self, key: EmbeddingKey) -> Path:
         """Where the array of `key` is kept: a name for the case, and the slice's number."""
-        case = asdict(key) | {"index": None, "code": code_version()}
+        case = asdict(key) | {"code": code_version()}
         name = hashlib.blake2b(repr(sorted(case.items())).encode(), digest_size=16).hexdigest()
-        return self.folder / f"{name}-{key.index:05d}{SUFFIX}"
+        return self.folder / f"{name}{SUFFIX}"
 
     def _make_room(self, size: int) -> None:
         """Take `size` from the room; where there is none left, look through the folder for more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_medsam_lite.acceleration.backend import Progress
+from napari_medsam_lite.acceleration.backend import Backend, Progress
 from napari_medsam_lite.acceleration.choose import best_preset
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.core.settings import AUTO
@@ -27,7 +27,7 @@ class LazyBackend:
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        self._backend: Any = None
+        self._backend: Backend | None = None
 
     def use(self, **changes: Any) -> None:
         """Change what is named and is not None; the backend is loaded anew if that differs."""
@@ -36,7 +36,7 @@ class LazyBackend:
         if choice != self._choice:
             self._choice, self._backend = choice, None
 
-    def load(self, progress: Progress = lambda _: None) -> Any:
+    def load(self, progress: Progress = lambda _: None) -> Backend:
         """The backend, loaded now if it was not; `progress` is told what takes long.
 
         Raises
@@ -51,3 +51,18 @@ class LazyBackend:
                 preset = best_preset(checkpoint, device)
             self._backend = load_backend(preset, device, checkpoint, progress)
         return self._backend
+
+    def choose_again(self) -> None:
+        """Drop the backend if it was chosen by ``"auto"``, which means another preset by now."""
+        backend = self._backend
+        if backend is None or self._choice.preset != AUTO:
+            return
+        if best_preset(backend.checkpoint, self._choice.device) != backend.preset.name:
+            self._backend = None
+
+    def interrupt(self) -> None:
+        """Cut the encoding in flight short, where the backend can; from any thread."""
+        # Read once: the worker may drop it meanwhile.
+        backend = self._backend
+        if backend is not None:
+            backend.interrupt()

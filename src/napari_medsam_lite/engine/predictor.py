@@ -1,8 +1,7 @@
-"""VolumePredictor: the one public face of the engine."""
+"""VolumePredictor: the public face of the engine, for scripts and notebooks."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,29 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.backend import Progress
+from napari_medsam_lite.acceleration.backend import Backend, Progress
 from napari_medsam_lite.core.boxes import Box2D, Box3D
-from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError, UnsupportedImageError
-from napari_medsam_lite.core.frame import ModelFrame, Patch
-from napari_medsam_lite.core.settings import Propagation
-from napari_medsam_lite.core.volume import Volume, check_finite
-from napari_medsam_lite.core.window import AS_STORED, Limits, Window, parse_window
+from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
+from napari_medsam_lite.core.settings import AUTO, Overlap, Propagation
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.window import AS_STORED, Limits, Window
 from napari_medsam_lite.engine.cache import EmbeddingCache
-from napari_medsam_lite.engine.embedding_key import EmbeddingKey
-from napari_medsam_lite.engine.lazy_backend import Choice, LazyBackend
-from napari_medsam_lite.engine.painting import LabelCanvas
-from napari_medsam_lite.engine.preprocess import encoder_frames
-from napari_medsam_lite.engine.propagation import (
-    SliceMask,
-    boxes_of_labels,
-    decode_prompts,
-    plan,
-    propagate,
-)
+from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
+from napari_medsam_lite.engine.prepared import PreparedVolume, prepare_volume
+from napari_medsam_lite.engine.propagation.outwards import count_slices
+from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.engine.timings import Timings
 from napari_medsam_lite.model.weights import Checkpoint
-
-IMAGE_BATCH = 4
 
 
 class VolumePredictor:
@@ -50,23 +40,24 @@ class VolumePredictor:
     checkpoint : path, optional
         A LiteMedSAM checkpoint; default the official one.
     cache : EmbeddingCache, optional
-        Where embeddings are kept; default a new one in memory alone. Also an attribute.
+        Where embeddings are kept; default a new one in memory alone.
+
+    Attributes
+    ----------
+    timings : Timings
+        Seconds of the last call, by stage, and how much work they bought.
     """
 
     def __init__(
         self,
-        preset: str = "auto",
-        device: str = "auto",
+        preset: str = AUTO,
+        device: str = AUTO,
         checkpoint: str | Path | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
-        self._backend = LazyBackend(Choice(preset, device, checkpoint))
-        self.cache = EmbeddingCache() if cache is None else cache
-        self._volume: Volume | None = None
-        self._window: Window | None = None
-        self._axis = 0
-        self._limits = AS_STORED
-        self._frame = ModelFrame(1, 1)
+        self._segmenter = Segmenter(preset, device, checkpoint, cache)
+        self._prepared: PreparedVolume | None = None
+        self._window: str | Window | None = None
         self.timings = Timings()
 
     def use(
@@ -76,97 +67,41 @@ class VolumePredictor:
         checkpoint: str | Path | None = None,
     ) -> None:
         """Change the model in place; what is not named stays. It is loaded on its next use."""
-        self._backend.use(preset=preset, device=device, checkpoint=checkpoint)
+        self._segmenter.use(preset, device, checkpoint)
 
     @property
     def preset(self) -> str:
         """The preset in use; loads the network."""
-        return str(self.load().preset.name)
+        return self.load().preset.name
 
     @property
     def device(self) -> str:
         """The device in use, in words; loads the network."""
-        return str(self.load().device)
+        return self.load().device
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint in use; loads the network."""
-        checkpoint: Checkpoint = self.load().checkpoint
-        return checkpoint
+        return self.load().checkpoint
 
     @property
     def limits(self) -> Limits:
         """The values that became 0 and 255 when the volume was set."""
-        return self._limits
+        return AS_STORED if self._prepared is None else self._prepared.limits
 
-    def load(self, progress: Progress = lambda _: None) -> Any:
-        """The `acceleration.backend.Backend`, loaded now if it was not.
-
-        `progress` is told what takes long, such as ``"compiling, once"``; see `LazyBackend.load`.
-        """
+    def load(self, progress: Progress = lambda _: None) -> Backend:
+        """The backend, loaded now if it was not; see `Segmenter.load`."""
         with self.timings.stage("load"):
-            return self._backend.load(progress)
+            return self._segmenter.load(progress)
 
     def set_volume(self, volume: Volume, window: str | Window | None = None, axis: int = 0) -> None:
-        """Choose what is segmented.
-
-        Parameters
-        ----------
-        volume : Volume
-            HU, counts or 8 bit.
-        window : str or Window, optional
-            A name of `core.window.WINDOWS`, ``"LEVEL,WIDTH"`` in HU, or a window. Default: as
-            stored for 8-bit volumes, abdomen for all others.
-        axis : int
-            The slices lie across this array axis: 0 axial, 1 coronal, 2 sagittal for a CT stack.
-
-        Raises
-        ------
-        UnsupportedImageError
-            If the axis or the window does not fit, or the volume holds NaN or infinite voxels.
-        """
-        if axis not in (0, 1, 2):
-            raise UnsupportedImageError(f"The axis must be 0, 1 or 2, not {axis}.")
-        chosen = parse_window(window, volume)
-        if volume is not self._volume:
-            check_finite(volume)
-            self._window = None
-        if chosen != self._window:
-            self._limits = chosen.fit(volume)
-        self._volume, self._window, self._axis = volume, chosen, axis
-        self._frame = ModelFrame(*volume.plane_shape(axis))
-
-    def embed(self, indices: Sequence[int]) -> list[Any]:
-        """The embeddings of slices `indices`, encoded now unless they are in the cache."""
-        volume, backend = self._chosen_volume(), self.load()
-        keys = {index: self._key(index) for index in indices}
-        with self.timings.stage("cache"):
-            found = {index: self.cache.get(key, backend) for index, key in keys.items()}
-        missing = sorted(index for index, embedding in found.items() if embedding is None)
-        for start in range(0, len(missing), IMAGE_BATCH):
-            batch = missing[start : start + IMAGE_BATCH]
-            with self.timings.stage("prepare"):
-                frames = encoder_frames(volume, self._axis, batch, self._limits, self._frame)
-            with self.timings.stage("encode"):
-                embeddings = backend.encode_images(frames)
-            self.timings.slices_encoded += len(batch)
-            with self.timings.stage("cache"):
-                for index, embedding in zip(batch, embeddings, strict=True):
-                    found[index] = self.cache.put(keys[index], embedding, backend)
-        return [found[index] for index in indices]
-
-    def encode_outwards(self, start: int) -> Iterator[int]:
-        """Encode slices from `start` outwards, until all are there or the cache is full.
-
-        Yields how many are there, after each.
-        """
-        count = self._chosen_volume().shape[self._axis]
-        for ready, index in enumerate(sorted(range(count), key=lambda i: abs(i - start)), start=1):
-            if self._key(index) not in self.cache:
-                if self.cache.is_full:
-                    return
-                self.embed([index])
-            yield ready
+        """Choose what is segmented; parameters and errors are those of `prepare_volume`."""
+        last = self._prepared
+        if last is not None and last.volume is volume and window == self._window:
+            self._prepared = last.across(axis)  # without reading the volume again
+        else:
+            self._prepared = prepare_volume(volume, window, axis)
+        self._window = window
 
     def predict_slice(
         self, index: int, boxes: Sequence[Box2D]
@@ -183,50 +118,29 @@ class VolumePredictor:
         PromptError
             If the slice does not exist, or a box lies outside it or has no area.
         """
-        items = list(self.segment_slice(index, boxes))
-        height, width = self._plane()
-        masks = np.zeros((len(items), height, width), bool)
+        prepared, self.timings = self._chosen(), Timings()
+        items = list(self._segmenter.segment_slice(prepared, index, boxes, self.timings))
+        masks = np.zeros((len(items), prepared.frame.height, prepared.frame.width), bool)
         for mask, item in zip(masks, items, strict=True):
             mask[item.window] = item.patch
         return masks, np.array([item.score for item in items], np.float32)
 
-    def segment_slice(self, index: int, boxes: Sequence[Box2D]) -> Iterator[SliceMask]:
-        """The masks of `predict_slice` as patches, yielded in the order of `boxes`."""
-        self.timings = Timings()
-        count = self._chosen_volume().shape[self._axis]
-        if not 0 <= index < count:
-            raise PromptError(f"There is no slice {index}; the volume has 0..{count - 1}.")
-        inside = [box.clip(*self._plane()) for box in boxes]
-        prompts = [(i, index, self._frame.box_to_frame(box)) for i, box in enumerate(inside)]
-        yield from decode_prompts(prompts, self._frame, self._decode)
-
     def propagate_in_volume(
         self, boxes: Sequence[Box3D], propagation: Propagation = "guided"
     ) -> Iterator[SliceMask]:
-        """Masks of all `boxes` from their key slices outwards, yielded as they are ready.
-
-        See `engine.propagation.propagate` for the two ways to propagate.
-
-        Raises
-        ------
-        PromptError
-            If a box lies outside the volume or has no area.
-        MedSAMLiteError
-            If there is no such way to propagate.
-        """
-        self.timings = Timings()
-        inside = self._clip(boxes)
-        yield from propagate(inside, self._axis, self._frame, self._decode, propagation)
+        """Masks of all `boxes` from their key slices outwards; see `Segmenter.propagate`."""
+        prepared, self.timings = self._chosen(), Timings()
+        return self._segmenter.propagate(prepared, boxes, propagation, self.timings)
 
     def count_slices(self, boxes: Sequence[Box3D]) -> int:
         """How many masks `propagate_in_volume` yields at most."""
-        plans = (plan(box, self._axis) for box in self._clip(boxes))
-        return sum(len(up) + len(down) for up, down in plans)
+        prepared = self._chosen()
+        return count_slices(prepared.clip(boxes), prepared.axis)
 
     def segment_volume(
         self,
         boxes: Sequence[Box3D],
-        overlap: str = "logit",
+        overlap: Overlap = "logit",
         propagation: Propagation = "guided",
         ids: Sequence[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -237,23 +151,23 @@ class VolumePredictor:
         ----------
         boxes : sequence of Box3D
             One an object.
-        overlap : str
-            Which object wins where two overlap; see `engine.labels.LabelCanvas`.
-        propagation : str
-            See `core.settings.Propagation`.
+        overlap, propagation : str
+            See `core.settings.Overlap` and `core.settings.Propagation`.
         ids : sequence of int, optional
             The objects' labels; default 1, 2, 3, ...
         progress : callable, optional
             Called with (masks done, masks at most).
         """
-        ids = range(1, len(boxes) + 1) if ids is None else ids
-        canvas = LabelCanvas(self._chosen_volume().shape, self._axis, list(ids), overlap)
+        prepared = self._chosen()
+        ids = list(range(1, len(boxes) + 1) if ids is None else ids)
+        labels = empty_labels(prepared.volume.shape, ids)
+        painter = LabelPainter(labels, prepared.axis, ids, overlap)
         total = self.count_slices(boxes)
         for done, item in enumerate(self.propagate_in_volume(boxes, propagation), start=1):
-            canvas.paint(item)
+            painter.paint(item)
             if progress is not None:
                 progress(done, total)
-        return canvas.labels
+        return labels
 
     def segment_from_labels(
         self, labels: NDArray[np.integer[Any]], progress: Callable[[int, int], None] | None = None
@@ -262,53 +176,23 @@ class VolumePredictor:
 
         `labels` is (Z, Y, X); later labels win where masks overlap, as in the published script.
         """
-        volume = self._chosen_volume()
-        if labels.shape != volume.shape:
+        prepared, self.timings = self._chosen(), Timings()
+        if labels.shape != prepared.volume.shape:
             raise PromptError(
-                f"The labels {labels.shape} and the image {volume.shape} differ in shape."
+                f"The labels {labels.shape} and the image {prepared.volume.shape} differ in shape."
             )
-        self.timings = Timings()
         ids = [int(i) for i in np.unique(labels) if i > 0]
-        canvas = LabelCanvas(volume.shape, self._axis, ids, "overwrite")
-        planes = np.moveaxis(labels, self._axis, 0)
-        for index, plane in enumerate(planes):
-            prompts = [
-                (ids.index(label), index, box) for label, box in boxes_of_labels(plane, self._frame)
-            ]
-            for item in decode_prompts(prompts, self._frame, self._decode):
-                canvas.paint(item)
+        found = empty_labels(labels.shape, ids)
+        painter = LabelPainter(found, prepared.axis, ids, "overwrite")
+        slices = self._segmenter.segment_from_labels(prepared, labels, ids, self.timings)
+        for done, items in enumerate(slices, start=1):
+            for item in items:
+                painter.paint(item)
             if progress is not None:
-                progress(index + 1, len(planes))
-        return canvas.labels
+                progress(done, prepared.slice_count)
+        return found
 
-    def _decode(self, indices: list[int], boxes: NDArray[np.float32]) -> list[tuple[Patch, float]]:
-        embeddings = self.embed(indices)
-        with self.timings.stage("decode"):
-            logits, scores = self.load().decode_boxes(embeddings, boxes)
-        self.timings.boxes_decoded += len(indices)
-        with self.timings.stage("masks"):
-            return [
-                (self._frame.mask_to_image(mask), float(score))
-                for mask, score in zip(logits, scores, strict=True)
-            ]
-
-    def _chosen_volume(self) -> Volume:
-        if self._volume is None:
+    def _chosen(self) -> PreparedVolume:
+        if self._prepared is None:
             raise MedSAMLiteError("Choose an image first: call set_volume.")
-        return self._volume
-
-    def _plane(self) -> tuple[int, int]:
-        return self._chosen_volume().plane_shape(self._axis)
-
-    def _clip(self, boxes: Sequence[Box3D]) -> list[Box3D]:
-        shape = self._chosen_volume().shape
-        return [box.clip(shape, self._axis) for box in boxes]
-
-    def _key(self, index: int) -> EmbeddingKey:
-        backend = self.load()
-        # Worker processes share the cores, and a case may be opened again with another number.
-        device = re.sub(r", \d+ threads$", "", backend.device)
-        name = f"{backend.preset.name} on {device} with {backend.checkpoint.sha256}"
-        return EmbeddingKey(
-            self._chosen_volume().fingerprint, self._axis, index, self._limits, name
-        )
+        return self._prepared

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from qtpy.QtWidgets import QWidget
 
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import BatchTime
@@ -8,18 +9,21 @@ from napari_medsam_lite.gui.dock.benchmark import BenchmarkWidget
 
 
 @pytest.fixture
-def open_widget(qtbot):
+def open_widget(qtbot, runner):
+    dock = QWidget()
+    qtbot.addWidget(dock)
     opened = []
 
     def make(measure):
-        widget = BenchmarkWidget(None, measure)
+        widget = BenchmarkWidget(None, measure, runner)
         qtbot.addWidget(widget)
+        widget.setParent(dock)
         opened.append(widget)
         return widget
 
     yield make
     for widget in opened:
-        widget._runner.close()
+        widget.setParent(None)
 
 
 def quick(**choices):

@@ -39,6 +39,7 @@ NAMES = [
     "z_to",
     "cancel",
     "undo",
+    "redo",
     "progress",
     "status",
     "history",
@@ -46,8 +47,8 @@ NAMES = [
 
 
 @pytest.fixture
-def widget(qtbot, viewer, work):
-    widget = MedSAMLiteWidget(viewer, work)
+def widget(qtbot, viewer, engine):
+    widget = MedSAMLiteWidget(viewer, engine)
     qtbot.addWidget(widget)
     yield widget
     widget.session.close()
@@ -84,7 +85,7 @@ def test_choices(widget):
     assert items(part(widget, "window", QComboBox)) == ["auto", "as shown", *WINDOWS]
     assert items(part(widget, "preset", QComboBox)) == ["auto", *PRESETS]
     assert items(part(widget, "device", QComboBox)) == ["auto", "cpu", "cuda", "mps"]
-    assert items(part(widget, "overlap", QComboBox)) == ["keep", "overwrite"]
+    assert items(part(widget, "overlap", QComboBox)) == ["logit", "keep", "overwrite"]
 
 
 def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(widget):
@@ -145,18 +146,18 @@ def test_image_choice_survives_docking(widget, image):
     widget.setParent(None)
 
 
-def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, predictor):
+def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, segmenter):
     def enabled():
         return [
             part(boxed, name, QAbstractButton).isEnabled()
             for name in ("segment_slice", "segment_volume", "cancel", "undo")
         ]
 
-    predictor.loading = threading.Semaphore(0)
+    segmenter.loading = threading.Semaphore(0)
     assert enabled() == [True, True, False, False]
     press(boxed, qtbot, "segment_slice")
     qtbot.waitUntil(lambda: enabled() == [False, False, True, False])
-    predictor.loading.release(100)
+    segmenter.loading.release(100)
     qtbot.waitUntil(lambda: enabled() == [True, True, False, True])
     press(boxed, qtbot, "undo")
     qtbot.waitUntil(lambda: enabled() == [True, True, False, False])
@@ -176,12 +177,12 @@ def test_a_run_that_is_over_at_once_does_not_repaint_the_buttons(boxed, qtbot):
     assert quiet
 
 
-def test_embeddings_go_to_disk_when_asked(boxed, qtbot, predictor):
+def test_embeddings_go_to_disk_when_asked(boxed, qtbot, segmenter):
     for wanted in (True, False):
         part(boxed, "on_disk", QAbstractButton).setChecked(wanted)
         press(boxed, qtbot, "segment_slice")
         qtbot.waitUntil(lambda: not boxed.state.busy)
-        assert (predictor.cache.disk is not None) is wanted
+        assert (segmenter.cache.disk is not None) is wanted
 
 
 def test_a_double_click_is_one_run(boxed, qtbot):
@@ -192,14 +193,14 @@ def test_a_double_click_is_one_run(boxed, qtbot):
     assert len(boxed.state.history) == 1
 
 
-def test_progress_and_status_follow_a_run(boxed, qtbot, predictor):
-    predictor.loading = threading.Semaphore(0)
+def test_progress_and_status_follow_a_run(boxed, qtbot, segmenter):
+    segmenter.loading = threading.Semaphore(0)
     bar, status = part(boxed, "progress"), part(boxed, "status", QLabel)
     assert "Chosen: auto on auto" in status.text()
     press(boxed, qtbot, "segment_volume")
     # A moving bar, for the length is not known yet.
     qtbot.waitUntil(lambda: (bar.minimum(), bar.maximum()) == (0, 0))
-    predictor.loading.release(100)
+    segmenter.loading.release(100)
     qtbot.waitUntil(lambda: (bar.value(), bar.maximum()) == (8, 8))
     qtbot.waitUntil(lambda: "Done: 1 box on 8 slices" in status.text())
     assert "In use: sdpa on a fake CPU." in status.text()

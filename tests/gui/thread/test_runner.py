@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 
@@ -5,15 +6,25 @@ import pytest
 
 from napari_medsam_lite.acceleration.torch.allocator import in_main_arena
 from napari_medsam_lite.core.errors import DeviceMemoryError, Interrupted, MedSAMLiteError
-from napari_medsam_lite.gui.thread import runner as jobs
-from napari_medsam_lite.gui.thread.runner import THREAD_NAME, Ending, JobRunner
+from napari_medsam_lite.gui.thread import worker
+from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
+from napari_medsam_lite.gui.thread.task import Ending, Task
+from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 
 
-class Recorder:
-    def __init__(self, runner):
+class Recorded(Task):
+    """Does `job`, and remembers what its handlers were told."""
+
+    def __init__(self, job=lambda: iter(()), interrupt=lambda: None):
+        self.work, self.interrupt = job, interrupt
         self.batches, self.endings = [], []
-        runner.yielded.connect(self.batches.append)
-        runner.ended.connect(self.endings.append)
+
+    def on_items(self, items):
+        assert threading.current_thread() is threading.main_thread()
+        self.batches.append(items)
+
+    def on_ended(self, ending):
+        self.endings.append(ending)
 
     @property
     def items(self):
@@ -23,55 +34,49 @@ class Recorder:
 @pytest.fixture
 def runner(qtbot):
     runner = JobRunner()
+    runner.join()
     yield runner
-    runner.close()
+    runner.cancel()
+    runner.stop_idle()
+    runner.leave()
 
 
-@pytest.fixture
-def seen(runner):
-    return Recorder(runner)
+def run(runner, qtbot, job):
+    task = Recorded(job)
+    runner.start(task)
+    qtbot.waitUntil(lambda: bool(task.endings), timeout=5000)
+    return task
 
 
-def run(runner, seen, qtbot, job):
-    count = len(seen.endings)
-    runner.start(job)
-    qtbot.waitUntil(lambda: len(seen.endings) > count, timeout=5000)
-    return seen.endings[-1]
-
-
-def test_items_come_in_order_and_in_few_batches(runner, seen, qtbot):
-    assert run(runner, seen, qtbot, lambda: iter(range(5000))) == Ending("finished")
-    assert seen.items == list(range(5000))
-    assert len(seen.batches) <= 3
+def test_items_come_in_order_and_in_few_batches(runner, qtbot):
+    task = run(runner, qtbot, lambda: iter(range(5000)))
+    assert task.endings == [Ending("finished")]
+    assert task.items == list(range(5000))
+    assert len(task.batches) <= 3
     assert not runner.busy
 
 
-def test_all_jobs_run_on_one_thread_off_the_main_one(runner, seen, qtbot):
-    for _ in range(3):
-        run(runner, seen, qtbot, lambda: iter([threading.current_thread()]))
-
+def test_all_tasks_run_on_one_thread_off_the_main_one(runner, qtbot):
     def where():
         yield threading.current_thread()
 
-    run(runner, seen, qtbot, where)
-    run(runner, seen, qtbot, where)
-    assert seen.items[-1] is seen.items[-2]
-    assert seen.items[-1].name == THREAD_NAME
-    assert seen.items[-1] is not threading.main_thread()
+    first, second = run(runner, qtbot, where), run(runner, qtbot, where)
+    assert first.items == second.items
+    assert first.items[0].name == THREAD_NAME
+    assert first.items[0] is not threading.main_thread()
 
 
-def test_the_thread_uses_the_main_arena(runner, seen, qtbot):
+def test_the_thread_uses_the_main_arena(runner, qtbot):
     def where():
         yield in_main_arena()
 
     assert in_main_arena(), "the main thread always does"
-    assert run(runner, seen, qtbot, where) == Ending("finished")
-    assert seen.items == [True]
+    assert run(runner, qtbot, where).items == [True]
 
 
-def test_no_right_thread_is_no_reason_to_wait(runner, seen, qtbot, monkeypatch):
-    monkeypatch.setattr(jobs, "in_main_arena", lambda: False)
-    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+def test_no_right_thread_is_no_reason_to_wait(runner, qtbot, monkeypatch):
+    monkeypatch.setattr(worker, "in_main_arena", lambda: False)
+    assert run(runner, qtbot, lambda: iter("x")).endings == [Ending("finished")]
     qtbot.waitUntil(lambda: len([t for t in threading.enumerate() if t.name == THREAD_NAME]) == 1)
 
 
@@ -86,39 +91,74 @@ def test_no_right_thread_is_no_reason_to_wait(runner, seen, qtbot, monkeypatch):
         (MemoryError(), "The computer ran out of memory; close programs and try again."),
     ],
 )
-def test_every_exception_becomes_one_sentence(runner, seen, qtbot, error, sentence):
+def test_every_exception_becomes_one_sentence(runner, qtbot, error, sentence):
     def job():
         yield "before"
         raise error
 
-    assert run(runner, seen, qtbot, job) == Ending("failed", sentence)
-    assert seen.items == ["before"]
-    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+    task = run(runner, qtbot, job)
+    assert task.endings == [Ending("failed", sentence)]
+    assert task.items == ["before"]
+    assert run(runner, qtbot, lambda: iter("x")).endings == [Ending("finished")]
 
 
-def test_error_before_the_first_item(runner, seen, qtbot):
+def test_error_before_the_first_item(runner, qtbot):
     def job():
         raise MedSAMLiteError("No.")
 
-    assert run(runner, seen, qtbot, job) == Ending("failed", "No.")
+    assert run(runner, qtbot, job).endings == [Ending("failed", "No.")]
 
 
-def test_second_job_is_refused_while_one_is_in_flight(runner, seen, qtbot):
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MedSAMLiteError("The labels were replaced."), "The labels were replaced."),
+        (IndexError("out of bounds"), "Something went wrong (IndexError: out of bounds)."),
+    ],
+)
+def test_a_handler_that_fails_ends_its_task_and_no_other(runner, qtbot, error, sentence):
+    class Failing(Recorded):
+        def on_items(self, items):
+            raise error
+
+    task = Failing(lambda: itertools.count())
+    runner.start(task)
+    qtbot.waitUntil(lambda: bool(task.endings))
+    assert task.endings == [Ending("failed", sentence)]
+    assert not runner.busy
+    assert run(runner, qtbot, lambda: iter("x")).items == ["x"]
+
+
+def test_an_end_that_cannot_be_shown_is_the_end_all_the_same(runner, qtbot):
+    class Failing(Recorded):
+        def on_ended(self, ending):
+            super().on_ended(ending)
+            raise RuntimeError("wrapped C/C++ object has been deleted")
+
+    task = Failing()
+    runner.start(task)
+    qtbot.waitUntil(lambda: bool(task.endings))
+    assert not runner.busy
+    assert run(runner, qtbot, lambda: iter("x")).items == ["x"]
+
+
+def test_second_job_is_refused_while_one_is_in_flight(runner, qtbot):
     release = threading.Event()
 
     def job():
         release.wait(5)
         yield 1
 
-    runner.start(job)
+    task = Recorded(job)
+    runner.start(task)
     with pytest.raises(MedSAMLiteError, match="in progress"):
-        runner.start(job)
+        runner.start(Recorded())
     release.set()
-    qtbot.waitUntil(lambda: bool(seen.endings))
-    assert seen.items == [1]
+    qtbot.waitUntil(lambda: bool(task.endings))
+    assert task.items == [1]
 
 
-def test_cancel_keeps_what_is_done_and_drops_what_comes_late(runner, seen, qtbot):
+def test_cancel_keeps_what_is_done_and_drops_what_comes_late(runner, qtbot):
     ready, release, closed = threading.Event(), threading.Event(), threading.Event()
 
     def job():
@@ -131,137 +171,180 @@ def test_cancel_keeps_what_is_done_and_drops_what_comes_late(runner, seen, qtbot
         finally:
             closed.set()
 
-    runner.start(job)
+    task = Recorded(job)
+    runner.start(task)
     assert ready.wait(5)
+    assert not runner.settling
     runner.cancel()
-    assert seen.items == ["done"]
-    assert seen.endings == [Ending("cancelled")]
+    assert task.items == ["done"]
+    assert task.endings == [Ending("cancelled")]
     assert not runner.busy
-    # The next job may be asked for at once, while the thread is still in the old one.
-    runner.start(lambda: iter(["next"]))
+    assert runner.settling
+    # The next one may be asked for at once, while the thread is still in the old one.
+    following = Recorded(lambda: iter(["next"]))
+    runner.start(following)
     release.set()
-    qtbot.waitUntil(lambda: len(seen.endings) == 2)
+    qtbot.waitUntil(lambda: bool(following.endings))
     assert closed.is_set()
-    assert seen.items == ["done", "next"]
-    assert seen.endings[-1] == Ending("finished")
+    assert not runner.settling
+    assert (task.items, following.items) == (["done"], ["next"])
 
 
-def test_cancel_from_a_listener_ends_once(runner, qtbot):
-    endings = []
-    runner.yielded.connect(lambda _: runner.cancel())
-    runner.ended.connect(endings.append)
-    runner.start(lambda: iter("abc"))
-    qtbot.waitUntil(lambda: bool(endings))
+def test_only_the_task_that_is_meant_is_cancelled(runner, qtbot):
+    release = threading.Event()
+    task = Recorded(lambda: iter([release.wait(5)]))
+    runner.start(task)
+    runner.cancel(Recorded())
+    assert runner.busy
+    release.set()
+    qtbot.waitUntil(lambda: bool(task.endings))
+    assert task.endings == [Ending("finished")]
+
+
+def test_cancel_from_a_handler_ends_once(runner, qtbot):
+    class Impatient(Recorded):
+        def on_items(self, items):
+            runner.cancel()
+
+    task = Impatient(lambda: iter("abc"))
+    runner.start(task)
+    qtbot.waitUntil(lambda: bool(task.endings))
     qtbot.wait(250)
-    assert endings == [Ending("cancelled")]
+    assert task.endings == [Ending("cancelled")]
 
 
-def test_cancel_without_a_job_says_nothing(runner, seen):
-    runner.cancel()
-    assert seen.endings == []
+def test_when_the_last_dock_leaves_the_thread_ends(runner, qtbot):
+    def threads():
+        return [t for t in threading.enumerate() if t.name == THREAD_NAME]
+
+    runner.join()
+    task = Recorded(itertools.count)
+    runner.start(task)
+    qtbot.waitUntil(lambda: bool(task.items))
+    runner.cancel(task)
+    runner.leave()
+    assert threads(), "another dock is still open"
+    runner.leave()
+    count = len(task.batches)
+    qtbot.waitUntil(lambda: not threads())
+    qtbot.wait(150)
+    assert len(task.batches) == count
+    assert task.endings == [Ending("cancelled")]
+    runner.join()
+    assert run(runner, qtbot, lambda: iter("x")).items == ["x"]
 
 
-def test_close_ends_the_thread_and_is_silent(runner, seen, qtbot):
-    started = threading.Event()
-
-    def job():
-        started.set()
-        while True:
-            time.sleep(0.01)
-            yield 1
-
-    runner.start(job)
-    assert started.wait(5)
-    runner.close()
-    before = len(seen.batches)
-    qtbot.wait(250)
-    assert len(seen.batches) == before
-    assert seen.endings == []
-    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name == THREAD_NAME])
-    assert run(runner, seen, qtbot, lambda: iter("x")) == Ending("finished")
+def test_all_docks_share_one_runner():
+    assert shared_runner() is shared_runner()
 
 
 def test_idle_work_goes_on_until_a_job_comes(runner, qtbot):
-    steps, seen = [], []
+    steps = []
 
-    def idle():
+    def work():
         while True:
             steps.append(threading.current_thread().name)
             time.sleep(0.005)
             yield len(steps)
 
-    runner.idled.connect(seen.append)
+    idle = Recorded(work)
     runner.idle(idle)
-    qtbot.waitUntil(lambda: bool(seen))
+    qtbot.waitUntil(lambda: bool(idle.items))
     assert set(steps) == {THREAD_NAME}
     assert not runner.busy
-    results = []
-    runner.yielded.connect(results.extend)
-    runner.start(lambda: iter(["job"]))
-    qtbot.waitUntil(lambda: not runner.busy)
-    assert results == ["job"]
+    assert run(runner, qtbot, lambda: iter(["job"])).items == ["job"]
     after = len(steps)
     qtbot.waitUntil(lambda: len(steps) > after)
-    runner.idle(None)
+    runner.stop_idle(Recorded())
+    qtbot.waitUntil(lambda: len(steps) > after + 5)
+    runner.stop_idle(idle)
     qtbot.wait(50)
-    stopped = len(steps)
-    qtbot.wait(50)
-    assert len(steps) == stopped
+    stopped, told = len(steps), len(idle.items)
+    qtbot.wait(150)
+    assert (len(steps), len(idle.items)) == (stopped, told)
 
 
 def test_newer_idle_work_takes_the_place_of_older(runner, qtbot):
     def forever(name):
-        def idle():
+        def work():
             while True:
                 time.sleep(0.002)
                 yield name
 
-        return idle
+        return Recorded(work)
 
-    seen = []
-    runner.idled.connect(seen.append)
-    runner.idle(forever("old"))
-    qtbot.waitUntil(lambda: bool(seen))
-    runner.idle(forever("new"))
-    seen.clear()
-    qtbot.waitUntil(lambda: bool(seen))
-    assert set(seen) == {"new"}
+    old, new = forever("old"), forever("new")
+    runner.idle(old)
+    qtbot.waitUntil(lambda: bool(old.items))
+    runner.idle(new)
+    count = len(old.items)
+    qtbot.waitUntil(lambda: len(new.items) > 5)
+    assert len(old.items) == count
+    assert set(new.items) == {"new"}
+
+
+def test_the_end_of_idle_work_is_not_taken_for_anothers(runner, qtbot):
+    """Each has a number of its own, also after a pause."""
+    release = threading.Event()
+    first = Recorded(lambda: iter([release.wait(5)]))
+    runner.idle(first)
+    runner.stop_idle()
+    endless = Recorded(lambda: (time.sleep(0.002) for _ in itertools.count()))
+    runner.idle(endless)
+    release.set()
+    qtbot.waitUntil(lambda: len(endless.items) > 20)
+    assert (first.endings, endless.endings) == ([], [])
 
 
 def test_idle_work_that_fails_is_over(runner, qtbot):
-    def idle():
+    def work():
         yield 1
         raise ValueError
 
+    idle = Recorded(work)
     runner.idle(idle)
-    qtbot.waitUntil(lambda: runner._idling == 0)
-    runner.start(lambda: iter([1]))
-    qtbot.waitUntil(lambda: not runner.busy)
+    qtbot.waitUntil(lambda: idle.endings == [Ending("failed")])
+    assert run(runner, qtbot, lambda: iter([1])).items == [1]
+
+
+def test_polls_do_not_add_up(runner, qtbot, monkeypatch):
+    """However often tasks are started while idle work goes on, there is one chain of polls."""
+    runner.idle(Recorded(lambda: (time.sleep(0.002) for _ in itertools.count())))
+    for _ in range(10):
+        run(runner, qtbot, lambda: iter("x"))
+    polls, poll = [], runner._poll
+
+    def counted():
+        polls.append(time.monotonic())
+        poll()
+
+    monkeypatch.setattr(runner, "_poll", counted)
+    qtbot.wait(1000)
+    assert 2 <= len(polls) <= 12
 
 
 def test_a_job_interrupts_idle_work_which_begins_anew(runner, qtbot):
     stop, begun = threading.Event(), []
 
-    def idle():
+    def work():
         begun.append(time.monotonic())
         if len(begun) == 1:
             assert stop.wait(10)
             raise Interrupted("on request")
         yield "anew"
 
-    seen = []
-    runner.idled.connect(seen.append)
-    runner.idle(idle, stop.set)
+    idle = Recorded(work, stop.set)
+    runner.idle(idle)
     qtbot.waitUntil(lambda: len(begun) == 1)
-    runner.start(lambda: iter([1]))
+    task = Recorded(lambda: iter([1]))
+    runner.start(task)
     assert stop.is_set()
-    qtbot.waitUntil(lambda: not runner.busy)
-    qtbot.waitUntil(lambda: seen == ["anew"])
+    qtbot.waitUntil(lambda: idle.items == ["anew"])
+    assert task.endings == [Ending("finished")]
+    qtbot.waitUntil(lambda: bool(idle.endings))
     stop.clear()
-    qtbot.waitUntil(lambda: not runner._idling)
-    runner.start(lambda: iter([1]))
+    run(runner, qtbot, lambda: iter([1]))
     assert not stop.is_set()
-    qtbot.waitUntil(lambda: not runner.busy)
 
 
 def test_a_job_in_flight_is_not_interrupted_by_a_second_one(runner, qtbot):
@@ -271,10 +354,11 @@ def test_a_job_in_flight_is_not_interrupted_by_a_second_one(runner, qtbot):
         assert go_on.wait(10)
         yield 1
 
-    runner.start(job)
-    runner.idle(lambda: iter(()), stop.set)
+    task = Recorded(job)
+    runner.start(task)
+    runner.idle(Recorded(interrupt=stop.set))
     with pytest.raises(MedSAMLiteError, match="in progress"):
-        runner.start(job)
+        runner.start(Recorded())
     assert not stop.is_set()
     go_on.set()
-    qtbot.waitUntil(lambda: not runner.busy)
+    qtbot.waitUntil(lambda: bool(task.endings))

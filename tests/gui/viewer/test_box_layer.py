@@ -7,10 +7,12 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     DrawnBox,
     drawn_boxes,
     label_boxes,
+    new_boxes_layer,
     rectangle,
     selected_rows,
+    watch_boxes,
 )
-from napari_medsam_lite.gui.viewer.geometry import Plane, new_boxes_layer
+from napari_medsam_lite.gui.viewer.geometry import Plane
 
 
 @pytest.fixture
@@ -86,6 +88,7 @@ def test_flat_image():
 
 def three_boxes(image):
     shapes = new_boxes_layer(image)
+    watch_boxes(shapes)
     for y in (1, 5, 9):
         shapes.add_rectangles(rectangle(Box2D(y, 3, y + 3, 6), Plane(0, 5)))
     return shapes

@@ -5,16 +5,16 @@ from napari.components import Dims, ViewerModel
 from napari.layers import Image, Labels
 
 from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
+from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     fits,
-    new_boxes_layer,
-    new_labels_layer,
     shown_axis,
     shown_plane,
     snapshot_of,
     to_volume,
 )
+from napari_medsam_lite.gui.viewer.label_layer import new_labels_layer
 
 NON_ORTHOGONAL = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
 

@@ -15,7 +15,8 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.gui.dock.arrange import group, side_by_side
 from napari_medsam_lite.gui.dock.controls import button, named
-from napari_medsam_lite.gui.thread.runner import Ending, JobRunner
+from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
+from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.io.formats import list_cases
 
 if TYPE_CHECKING:
@@ -33,6 +34,25 @@ def measure(**choices: Any) -> Iterator[Any]:
     return run(Plan(**choices))
 
 
+class BenchmarkTask(Task):
+    """One benchmark, told to the dock that started it."""
+
+    def __init__(self, dock: BenchmarkWidget, measure: Measure, choices: dict[str, Any]) -> None:
+        self._dock, self._measure, self._choices = dock, measure, choices
+
+    def work(self) -> Iterator[Any]:
+        """Measure, step by step."""
+        return self._measure(**self._choices)
+
+    def on_items(self, items: list[Any]) -> None:
+        """Show what is going on, and the tables so far."""
+        self._dock.show_items(items)
+
+    def on_ended(self, ending: Ending) -> None:
+        """Show the end."""
+        self._dock.show_end(ending)
+
+
 class BenchmarkWidget(QWidget):  # type: ignore[misc]
     """Time the presets on this computer and compare their masks.
 
@@ -42,15 +62,21 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         Given by napari; nothing in it is changed.
     measure : callable, optional
         What measures; default the benchmark.
+    runner : JobRunner, optional
+        Who runs it; default the one that all docks share, so that nothing else computes meanwhile.
     """
 
-    def __init__(self, napari_viewer: napari.viewer.Viewer, measure: Measure = measure) -> None:
+    def __init__(
+        self,
+        napari_viewer: napari.viewer.Viewer,
+        measure: Measure = measure,
+        runner: JobRunner | None = None,
+    ) -> None:
         super().__init__()
         self._measure = measure
         self._report: Any = None
-        self._runner = JobRunner()
-        self._runner.yielded.connect(self._on_items)
-        self._runner.ended.connect(self._on_ended)
+        self._runner = runner or shared_runner()
+        self._task: BenchmarkTask | None = None
         self._folder = named(
             FileEdit(
                 mode="d", nullable=True, tooltip="Cases with boxes or truth; none: the sample."
@@ -74,7 +100,7 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         )
         self._status.native.setWordWrap(True)
         self._start = button("bench_start", "Start", "Measure now.", self.start)
-        self._cancel = button("bench_cancel", "Cancel", "Stop now.", self._runner.cancel)
+        self._cancel = button("bench_cancel", "Cancel", "Stop now.", self.cancel)
         self._save = button(
             "bench_save", "Save...", "Write the tables to a folder.", self._ask_save
         )
@@ -82,17 +108,26 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         self._tables.setObjectName("bench_tables")
         self._arrange()
         self._docked = False
-        self.destroyed.connect(self._runner.close)
         self._enable()
 
     def start(self) -> None:
         """Measure what is chosen."""
+        settling = self._runner.settling
         try:
-            choices = self._choices()
-            self._runner.start(lambda: self._measure(**choices))
+            task = BenchmarkTask(self, self._measure, self._choices())
+            self._runner.start(task)
         except MedSAMLiteError as error:
             self._status.value = str(error)
+        else:
+            self._task = task
+            waiting = "Waiting for the last step of what was cancelled..."
+            self._status.value = waiting if settling else "Starting..."
         self._enable()
+
+    def cancel(self) -> None:
+        """Stop; what was measured stays."""
+        if self._task is not None:
+            self._runner.cancel(self._task)
 
     def save(self, folder: str | Path) -> None:
         """Write bench.json, bench.md and bench.png into `folder`."""
@@ -108,8 +143,11 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         """End the work when napari takes the widget out of its dock, as it does on close."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self._runner.close()
+            if self.parent() is not None and not self._docked:
+                self._runner.join()
+            elif self.parent() is None and self._docked:
+                self.cancel()
+                self._runner.leave()
             self._docked = self.parent() is not None
 
     def _arrange(self) -> None:
@@ -146,7 +184,8 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
             return ()
         return tuple(list_cases(folder))
 
-    def _on_items(self, items: list[Any]) -> None:
+    def show_items(self, items: list[Any]) -> None:
+        """Show what is going on (str), and the report so far."""
         for item in items:
             if isinstance(item, str):
                 self._status.value = item
@@ -155,7 +194,9 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         if any(not isinstance(item, str) for item in items):
             self._show_tables()
 
-    def _on_ended(self, ending: Ending) -> None:
+    def show_end(self, ending: Ending) -> None:
+        """Show how the benchmark ended."""
+        self._task = None
         words = {"finished": "Done.", "cancelled": "Cancelled; what was measured stays."}
         self._status.value = words.get(ending.how, ending.reason)
         self._enable()
@@ -171,6 +212,6 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
             self.save(folder)
 
     def _enable(self) -> None:
-        self._start.enabled = not self._runner.busy
-        self._cancel.enabled = self._runner.busy
-        self._save.enabled = self._report is not None and not self._runner.busy
+        busy = self._task is not None
+        self._start.enabled, self._cancel.enabled = not busy, busy
+        self._save.enabled = self._report is not None and not busy

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
-from superqt.utils import qthrottled
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QMessageBox, QSizePolicy, QWidget
 
 from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
@@ -17,7 +17,6 @@ from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.session.state import (
     AS_SHOWN,
-    AUTO_WINDOW,
     DEVICES,
     OVERLAPS,
     SessionState,
@@ -43,13 +42,40 @@ def together(show: Callable[[], None], owner: QWidget) -> Callable[..., None]:
     Whatever repaints in napari's window makes all of it be put together anew, which without a GPU
     takes longer than a mask; so a run that is over at once shows its end alone.
     """
-    throttled = qthrottled(show, timeout=PAUSE_MS, leading=False, parent=owner)
-    return lambda *_: throttled()
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    # Qt must not own `show`, which holds the dock: the dock could then never be freed.
+    weakly = weakref.ref(show)
+    timer.timeout.connect(lambda: (shown := weakly()) and shown())
+
+    def later(*_: object, show: Callable[[], None] = show) -> None:
+        if not timer.isActive():
+            timer.start(PAUSE_MS)
+
+    return later
+
+
+class WheelGuard(QObject):  # type: ignore[misc]
+    """Leaves the wheel to the dock unless the control has the focus.
+
+    Whoever scrolls through the dock would else change the preset or the overlap rule unseen.
+    """
+
+    def eventFilter(self, control: QWidget, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Let the event pass on to the control's parent."""
+        if event.type() != QEvent.Type.Wheel or control.hasFocus():
+            return False
+        event.ignore()
+        return True
 
 
 def named(control: Widget, name: str) -> Any:
-    """`control`, findable by scripts and tests under `name`."""
-    control.native.setObjectName(name)
+    """`control`, findable by scripts and tests under `name`, and safe from the wheel."""
+    native = control.native
+    native.setObjectName(name)
+    if isinstance(native, QComboBox | QAbstractSpinBox):
+        native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        native.installEventFilter(WheelGuard(native))
     return control
 
 
@@ -104,7 +130,7 @@ def window_choice(state: SessionState) -> ComboBox:
     """Which values the network sees as black and white."""
     auto = "abdomen for CT, as stored for 8-bit images"
     shown = "the image's contrast limits, as they are when a run starts"
-    options = {AUTO_WINDOW: auto, AS_SHOWN: shown}
+    options = {AUTO: auto, AS_SHOWN: shown}
     options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
     return choice(
         state,
@@ -159,8 +185,8 @@ def overlap_choice(state: SessionState) -> ComboBox:
         state,
         "overlap",
         {str(name): hint for name, hint in OVERLAPS.items()},
-        "Where a new mask meets other labels: keep leaves them as they are, overwrite replaces "
-        "them. A box that is segmented again always replaces its own mask.",
+        "Where a new mask meets other labels. A box that is segmented again always replaces its "
+        "own mask.",
     )
 
 
@@ -212,6 +238,12 @@ def button(name: str, text: str, tooltip: str, press: Callable[[], None]) -> Pus
     control = named(PushButton(text=text, tooltip=tooltip), name)
     control.changed.connect(lambda _: press())
     return control
+
+
+def ask(owner: QWidget, question: str) -> bool:
+    """Whether the user says yes."""
+    yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+    return bool(QMessageBox.question(owner, "MedSAM Lite", question, yes | no, no) == yes)
 
 
 def progress_bar(state: SessionState) -> ProgressBar:

@@ -35,13 +35,13 @@ def _line(run: Run) -> QTreeWidgetItem:
     item = QTreeWidgetItem(
         [
             f"{run.started:%H:%M:%S}",
-            f"{run.task}{ending}",
+            f"{run.kind}{ending}",
             str(run.boxes),
             str(run.slices),
             f"{run.seconds:.1f}",
         ]
     )
-    hint = f"{run.image}: {run.task}{ending}\n{run.preset} on {run.device}"
+    hint = f"{run.image}: {run.kind}{ending}\n{run.preset} on {run.device}"
     for column in range(len(COLUMNS)):
         item.setToolTip(column, hint)
     return item

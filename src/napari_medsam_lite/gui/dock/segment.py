@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,27 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_medsam_lite.core.boxes import Box3D
-    from napari_medsam_lite.gui.session.work import Work
+    from napari_medsam_lite.gui.session.engine import SessionEngine
 
 MIN_WIDTH = 280
+
+
+def _ender(session: SessionController) -> Callable[[], None]:
+    """What ends a session whose dock is destroyed; not a method of the dock, which is half gone.
+
+    psygnal keeps the events of a state, and what listens to them, as long as the state lives; and
+    controls that listen keep the state. So they are parted.
+    """
+
+    def end() -> None:
+        session.close()
+        session.state.events.disconnect()
+
+    return end
+
+
+def _ask(owner: QWidget | None, question: str) -> bool:
+    return owner is not None and controls.ask(owner, question)
 
 
 class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
@@ -29,20 +48,27 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
     ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
     ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
-    ``status``, ``history``.
+    ``redo``, ``status``, ``history``.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
         Given by napari.
-    work : Work, optional
-        Who answers the requests; default the engine.
+    engine : SessionEngine, optional
+        Who answers the requests.
     """
 
-    def __init__(self, napari_viewer: napari.viewer.Viewer, work: Work | None = None) -> None:
+    def __init__(
+        self, napari_viewer: napari.viewer.Viewer, engine: SessionEngine | None = None
+    ) -> None:
         super().__init__()
         self.state = SessionState()
-        self.session = SessionController(napari_viewer, self.state, work)
+        # Weakly, for the session must not keep the dock, which holds it.
+        owner = weakref.ref(self)
+        self.session = SessionController(
+            napari_viewer, self.state, engine, ask=lambda question: _ask(owner(), question)
+        )
+        self.session.open()
         self._image = controls.image_choice(self.state)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -52,18 +78,22 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         layout.addWidget(history_list(self.state), 1)
         self.setMinimumWidth(MIN_WIDTH)
         self._docked = False
-        # Not a method of this object, which is half gone when the signal comes.
-        self.destroyed.connect(self.session.close)
+        self.destroyed.connect(_ender(self.session))
 
     def add_sample_box(self, box: Box3D) -> None:
         """Draw `box` for the user and go to its slice; see `SessionController.add_box`."""
         self.session.add_box(box)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
-        """End the session when napari takes the widget out of its dock, as it does on close."""
+        """End the session when napari takes the widget out of its dock, as it does on close.
+
+        It begins again when the widget is put into a dock.
+        """
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
+            if self.parent() is not None:
+                self.session.open()
+            elif self._docked:
                 self.session.close()
             self._docked = self.parent() is not None
 
@@ -92,10 +122,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             controls.read_ahead_choice(self.state), controls.on_disk_choice(self.state)
         )
 
-        def enable(*_: object) -> None:
-            measure.enabled = not self.state.busy
+        # Not by way of self: a signal's references are not seen by the garbage collector.
+        state = self.state
 
-        self.state.events.busy.connect(controls.together(enable, self))
+        def enable(*_: object) -> None:
+            measure.enabled = not state.busy
+
+        state.events.busy.connect(controls.together(enable, self))
         return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
 
     def _segment_part(self) -> QGroupBox:
@@ -124,15 +157,20 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         undo = controls.button(
             "undo", "Undo", "Takes the last run back; changes by hand stay.", session.undo
         )
+        redo = controls.button(
+            "redo", "Redo", "Does the run again that was taken back last.", session.redo
+        )
 
         def enable(*_: object) -> None:
             one_slice.enabled = volume.enabled = not state.busy
             cancel.enabled = state.busy
             undo.enabled = state.undoable > 0 and not state.busy
+            redo.enabled = state.redoable > 0 and not state.busy
 
         later = controls.together(enable, self)
         state.events.busy.connect(later)
         state.events.undoable.connect(later)
+        state.events.redoable.connect(later)
         enable()
         first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
         last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
@@ -141,6 +179,6 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             ("Overlap", controls.overlap_choice(state)),
             ("Slices", side_by_side(first, QLabel("to"), last)),
             side_by_side(one_slice, volume),
-            controls.progress_bar(state),
-            side_by_side(cancel, undo),
+            side_by_side(controls.progress_bar(state), cancel),
+            side_by_side(undo, redo),
         )

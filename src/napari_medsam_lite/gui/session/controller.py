@@ -1,4 +1,4 @@
-"""SessionController: what the buttons do. State <-> layers <-> jobs; no widgets."""
+"""SessionController: what the buttons do. State <-> layers <-> tasks; no widgets."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.utils.notifications import show_warning
 
+from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.gui.session.ahead import ReadAhead
-from napari_medsam_lite.gui.session.measuring import Measuring
-from napari_medsam_lite.gui.session.painting import LabelPainter
-from napari_medsam_lite.gui.session.request import ask_ahead, ask_slice, ask_volume, chosen_image
-from napari_medsam_lite.gui.session.running import Running
+from napari_medsam_lite.engine.undo import UndoStack
+from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.measure_task import MeasureTask
+from napari_medsam_lite.gui.session.preload_task import PreloadTask
+from napari_medsam_lite.gui.session.read_ahead import ReadAhead
+from napari_medsam_lite.gui.session.request import (
+    Request,
+    chosen_image,
+    request_ahead,
+    request_slice,
+    request_volume,
+)
+from napari_medsam_lite.gui.session.segment_task import SegmentTask, Surroundings
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.session.work import Doing, Drawn, Event, Ready, Request, Work
-from napari_medsam_lite.gui.thread.runner import Ending, JobRunner
+from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
+from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
+from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     Snapshot,
     shown_axis,
     shown_plane,
-    slice_count,
     snapshot_of,
 )
-from napari_medsam_lite.gui.viewer.image_layers import Companions
+from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 
 Method = Callable[["SessionController"], None]
 
@@ -47,7 +56,7 @@ def _told(method: Method) -> Method:
 
 
 class SessionController:
-    """Turns presses of buttons into runs, and their results into layers.
+    """Turns presses of buttons into tasks, and keeps what outlives one.
 
     Parameters
     ----------
@@ -55,30 +64,55 @@ class SessionController:
         Where the layers are.
     state : SessionState
         What the user chose, and what is shown.
-    work : Work, optional
-        Who answers the requests; default the engine.
+    engine : SessionEngine, optional
+        Who answers the requests.
+    runner : JobRunner, optional
+        Who runs the tasks; default the one that all docks share.
+    ask : callable, optional
+        Puts a question to the user that is answered by yes or no; default no.
     """
 
-    def __init__(self, viewer: Any, state: SessionState, work: Work | None = None) -> None:
-        self.viewer = viewer
-        self.state = state
-        self.companions = Companions(viewer)
-        self.runner = JobRunner()
-        self._work = work or Work()
-        self._measuring = Measuring(self.runner, state, self._work.forget)
-        self._ahead = ReadAhead(viewer, state, self.runner, self._work, self.companions)
-        self._painter = LabelPainter()
-        self._running: Running | None = None
+    def __init__(
+        self,
+        viewer: Any,
+        state: SessionState,
+        engine: SessionEngine | None = None,
+        runner: JobRunner | None = None,
+        ask: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.viewer, self.state = viewer, state
+        self.layers = ImageLayers(viewer, ask)
+        self.runner = runner or shared_runner()
+        self._engine = engine or SessionEngine()
+        self._watch = ViewerWatch(viewer, state, self._on_removed, self._on_replaced)
+        self._ahead = ReadAhead(viewer, state, self.runner, self._engine, self.layers)
+        self._undo = UndoStack()
+        self._task: Task | None = None
         self._snapshot: Snapshot | None = None
-        self._range_of: tuple[Image, int, int] | None = None
-        self.runner.yielded.connect(self._on_events)
-        self.runner.ended.connect(self._on_ended)
-        state.events.image.connect(self._on_image)
-        for event, callback in self._viewer_events():
-            event.connect(callback)
-        for layer in viewer.layers:
-            layer.events.name.connect(self._offer_images)
-        self._offer_images()
+        self._open = False
+
+    def open(self) -> None:
+        """Begin, or begin again after `close`."""
+        if self._open:
+            return
+        self._open = True
+        self.runner.join()
+        self._watch.open()
+        self._ahead.open()
+        self.runner.idle(PreloadTask())
+
+    def close(self) -> None:
+        """End the run in flight and let go of all that is large; the viewer's layers stay."""
+        if not self._open:
+            return
+        self._open = False
+        if self._task is not None:
+            self.runner.cancel(self._task)
+        self._ahead.close()
+        self._watch.close()
+        self.runner.leave()
+        self._engine.clear()
+        self._snapshot = None
 
     def warn(self, sentence: str) -> None:
         """Tell of something that went wrong, in the status line and as napari does."""
@@ -92,13 +126,13 @@ class SessionController:
         The layer for the labels is made here too: napari needs a quarter of a second to set one up,
         which would be seen as a stop in the middle of a run.
         """
-        image, snapshot = chosen_image(self.state), self._latest_snapshot()
-        self.companions.labels_made(image)
-        boxes = self.companions.boxes_made(image)
+        image, snapshot = self._pressed()
+        self.layers.labels_made(image)
+        boxes = self.layers.boxes_made(image)
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
         self.state.tell("Drag a rectangle around the organ on the slice shown.")
-        self._ahead.follow(ask_ahead(self.state, self.viewer.dims, snapshot), image)
+        self._ahead.follow(request_ahead(self.state, self.viewer.dims, snapshot), image)
 
     def add_box(self, box: Box3D) -> None:
         """Draw `box` on its key slice, go there, and make its extent the range of slices.
@@ -115,7 +149,7 @@ class SessionController:
         first, last = box.extent(axis)
         index = (first + last) // 2 if box.key is None else box.key
         corners = rectangle(box.plane(axis), Plane(axis, index), image.ndim)
-        self.companions.boxes_made(image).add_rectangles(corners)
+        self.layers.boxes_made(image).add_rectangles(corners)
         if image.ndim == 3:
             world = axis + self.viewer.dims.ndim - image.ndim
             self.viewer.dims.set_point(world, image.data_to_world(corners[0])[axis])
@@ -124,181 +158,107 @@ class SessionController:
     @_told
     def segment_slice(self) -> None:
         """Segment all boxes on the slice shown."""
-        snapshot = self._latest_snapshot()
-        self._start(ask_slice(self.state, self.viewer.dims, self.companions, snapshot))
+        _, snapshot = self._pressed()
+        self._segment(request_slice(self.state, self.viewer.dims, self.layers, snapshot))
 
     @_told
     def segment_volume(self) -> None:
         """Segment every box, or the selected ones, from its slice over the chosen range."""
-        snapshot = self._latest_snapshot()
-        self._start(ask_volume(self.state, self.viewer.dims, self.companions, snapshot))
+        _, snapshot = self._pressed()
+        self._segment(request_volume(self.state, self.viewer.dims, self.layers, snapshot))
 
     @_told
     def measure_presets(self) -> None:
         """Time the presets on this computer, so that ``auto`` is the fastest that agrees."""
-        self._measuring.start()
+        self._start(MeasureTask(self.state, self._engine), total=len(PRESETS))
 
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""
-        self.runner.cancel()
+        if self._task is not None:
+            self.runner.cancel(self._task)
 
+    @_told
     def undo(self) -> None:
-        """Take the latest run's masks back."""
-        layer = self._painter.undo()
-        self.state.undoable = self._painter.depth
+        """Take the latest run's masks back; what was changed by hand since stays."""
+        self._go_through(self._undo.undo, "taken back from")
+
+    @_told
+    def redo(self) -> None:
+        """Do the run again that was taken back last, without computing anything."""
+        self._go_through(self._undo.redo, "done again in")
+
+    def _pressed(self) -> tuple[Image, Snapshot]:
+        """The chosen image, checked, with its layers found."""
+        image, snapshot = chosen_image(self.state), self._latest_snapshot()
+        self.layers.adopt(image)
+        return image, snapshot
+
+    def _go_through(self, move: Callable[..., Any], what: str) -> None:
+        if self.state.busy:
+            raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+        try:
+            layer = move(lambda target: target.data)
+        finally:
+            self._tell_undo()
         if layer is not None:
             layer.refresh(extent=False)
-            self.state.tell(f"The last run was taken back from {layer.name}.")
+            self.state.tell(f"The last run was {what} {layer.name}.")
 
-    def close(self) -> None:
-        """End the run in flight and the thread; the viewer and its layers stay."""
-        self.runner.close()
-        self._ahead.close()
-        for event, callback in self._viewer_events():
-            event.disconnect(callback)
+    def _segment(self, request: Request) -> None:
+        image = chosen_image(self.state)
+        around = Surroundings(self.state, self._engine, self._undo, self._shown, self._on_segmented)
+        self._start(SegmentTask(request, image, self.layers.labels_made(image), around), total=0)
 
-    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        """What of the viewer is listened to, until the session is closed."""
-        layers, dims = self.viewer.layers.events, self.viewer.dims.events
-        return [
-            (layers.inserted, self._on_inserted),
-            (layers.removed, self._on_removed),
-            (dims.order, self._on_view),
-            (dims.ndisplay, self._on_view),
-        ]
-
-    def _start(self, request: Request) -> None:
-        self.runner.start(lambda: self._work.run(request))
-        self._running = Running(request, chosen_image(self.state))
-        self.state.done = self.state.total = 0
+    def _start(self, task: Task, total: int) -> None:
+        """Start `task`, and tell at once, for its first words may have to wait for the thread."""
+        settling = self.runner.settling
+        self.runner.start(task)
+        self._task = task
+        self.state.done, self.state.total = 0, total
         self.state.busy = True
+        waiting = "Waiting for the last step of what was cancelled..."
+        self.state.tell(waiting if settling else "Starting...")
 
-    def _on_events(self, events: list[Event]) -> None:
-        """Show what the worker has told."""
-        running = self._running
-        if running is None or running.dropped:
-            return
-        try:
-            for event in events:
-                self._show(running, event)
-        except MedSAMLiteError as error:
-            running.dropped = True
-            self.runner.cancel()
-            self.warn(str(error))
-            return
-        drawn = [event for event in events if isinstance(event, Drawn)]
-        if drawn:
-            self._show_progress(running, drawn)
-
-    def _show(self, running: Running, event: Event) -> None:
-        if isinstance(event, Doing):
-            self.state.tell(event.text)
-        elif isinstance(event, Ready):
-            running.ready = event
-            self.state.in_use = running.in_use()
-            self.state.total = event.total
-        else:
-            self._draw(running, event)
-
-    def _draw(self, running: Running, drawn: Drawn) -> None:
-        axis = running.request.axis
-        if running.labels is None:
-            running.labels = self.companions.labels_made(running.image)
-            self._painter.begin(running.labels)
-            for label in running.request.labels:
-                running.before[label] = self._painter.painted(running.labels, label, axis)
-        self._painter.paint(
-            drawn.label, axis, drawn.index, drawn.window, drawn.patch, self.state.overlap
-        )
-        running.note(drawn)
-
-    def _show_progress(self, running: Running, drawn: list[Drawn]) -> None:
-        """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
-        self.state.done += len(drawn)
-        self.state.tell("Segmenting...")
-        shown = self._shown(running.image)
-        changed = {Plane(running.request.axis, event.index) for event in drawn}
-        if running.labels is not None and (shown is None or shown in changed):
-            running.labels.refresh(extent=False, thumbnail=False)
-
-    def _on_ended(self, ending: Ending) -> None:
-        running, self._running = self._running, None
-        if running is None:
-            return
-        if running.labels is not None and not running.dropped:
-            for label, index in running.stale() if ending.how == "finished" else []:
-                self._painter.erase(label, running.request.axis, index)
-            running.labels.refresh(extent=False)
-        state = self.state
-        state.busy = False
-        state.undoable = self._painter.depth
-        state.history = (running.record(ending), *state.history)
+    def _on_segmented(self, task: SegmentTask, ending: Ending, last_word: str) -> None:
+        self._task = None
+        self._tell_undo()
+        self.state.history = (task.report.row(ending), *self.state.history)
         if ending.how == "failed":
-            self.warn(running.ending(ending))
-        else:
-            state.done = state.total if ending.how == "finished" else state.done
-            state.tell(running.ending(ending))
-            if not running.dropped:
-                self._ahead.follow(running.request, running.image)
+            self.warn(last_word)
+            return
+        self.state.tell(last_word)
+        if self._open and task.image in self.viewer.layers:
+            self._ahead.follow(task.request, task.image)
 
-    def _on_removed(self, event: Any) -> None:
-        layer, name = event.value, event.value.name
-        running = self._running
-        self.companions.forget(layer)
-        self._painter.forget(layer)
-        if running is not None and (layer is running.image or layer is running.labels):
-            running.dropped = True
-            self.runner.cancel()
-            self.warn(f"{name} was removed, so the run was stopped.")
-        self.state.undoable = self._painter.depth
-        self._offer_images()
+    def _on_removed(self, layer: Layer) -> None:
+        self._stop_if(layer, f"{layer.name} was removed, so the run was stopped.")
+        self.layers.forget(layer)
+        self._undo.forget(layer)
+        self._tell_undo()
 
-    def _on_inserted(self, event: Any) -> None:
-        event.value.events.name.connect(self._offer_images)
-        self._offer_images()
-
-    def _offer_images(self, *_: object) -> None:
-        """List the images anew, also when only a name has changed; choose the first if none is."""
-        images = tuple(layer for layer in self.viewer.layers if isinstance(layer, Image))
-        self.state.images = images
-        self.state.events.images.emit(images, images)
-        if self.state.image not in images:
-            self.state.image = next(iter(images), None)
-
-    def _on_image(self, *_: object) -> None:
-        """Another image was chosen."""
-        self._snapshot = self._range_of = None
-        if self.state.image is not None:
-            self.state.image.events.data.connect(self._on_image_data)
-        self._on_view()
-
-    def _on_image_data(self, event: Any) -> None:
-        """An image's voxels were replaced, in the same array perhaps."""
-        if event.source is self.state.image:
+    def _on_replaced(self, image: Image) -> None:
+        """The image's voxels are others now: what was made of the old ones is not theirs."""
+        self._stop_if(image, f"The voxels of {image.name} were replaced, so the run was stopped.")
+        self.layers.part(image)
+        if image == self.state.image:
             self._snapshot = None
             self._ahead.stop()
-            self._on_view()
 
-    def _on_view(self, *_: object) -> None:
-        """Offer the full range of the axis that the viewer steps through now."""
-        image = self.state.image
-        if image is None:
-            return
-        try:
-            axis = shown_axis(image, self.viewer.dims)
-        except MedSAMLiteError:
-            return
-        last = slice_count(image, axis) - 1
-        if self._range_of != (image, axis, last):
-            self._range_of = (image, axis, last)
-            self.state.z_from, self.state.z_to = 0, min(self.state.z_to, last)
-            self.state.z_last = self.state.z_to = last
+    def _stop_if(self, layer: Layer, sentence: str) -> None:
+        """Stop the run in flight if it needs `layer`."""
+        task = self._task
+        if isinstance(task, SegmentTask) and layer in (task.image, task.labels):
+            self.runner.cancel(task)
+            self._ahead.stop()
+            self.warn(sentence)
+
+    def _tell_undo(self) -> None:
+        self.state.undoable, self.state.redoable = self._undo.undoable, self._undo.redoable
 
     def _latest_snapshot(self) -> Snapshot:
         """The image's snapshot; the same object as long as the image is the same."""
         now, last = snapshot_of(chosen_image(self.state)), self._snapshot
-        same = last is not None and last.data is now.data and last.spacing == now.spacing
-        if last is None or not same:
+        if last is None or (last.data is not now.data) or last.place != now.place:
             self._snapshot = last = now
         return last
 

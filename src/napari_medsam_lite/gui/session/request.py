@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from napari.components import Dims
 from napari.layers import Image
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
-from napari_medsam_lite.gui.session.painting import highest_label
-from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
-from napari_medsam_lite.gui.session.work import Request
+from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.session.state import Kind, SessionState
 from napari_medsam_lite.gui.viewer.box_layer import (
     DrawnBox,
     drawn_boxes,
@@ -20,7 +19,36 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     selected_rows,
 )
 from napari_medsam_lite.gui.viewer.geometry import Plane, Snapshot, shown_plane, slice_count
-from napari_medsam_lite.gui.viewer.image_layers import Companions
+from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+from napari_medsam_lite.gui.viewer.label_layer import highest_label
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that decides a run, taken down when the button was pressed.
+
+    Attributes
+    ----------
+    kind : str
+        ``"slice"`` or ``"volume"``.
+    snapshot : Snapshot
+        The image.
+    settings : Settings
+        A window ``"as shown"`` is ``"LEVEL,WIDTH"`` by now.
+    boxes : tuple of Box3D
+        Each with its key slice. For a slice, all lie on that one.
+    labels : tuple of int
+        The label of each box.
+    left_out : str
+        What is told of rectangles that are no boxes; empty if there are none.
+    """
+
+    kind: Kind
+    snapshot: Snapshot
+    settings: Settings
+    boxes: tuple[Box3D, ...] = ()
+    labels: tuple[int, ...] = ()
+    left_out: str = ""
 
 
 def chosen_image(state: SessionState) -> Image:
@@ -36,7 +64,7 @@ def chosen_image(state: SessionState) -> Image:
     return state.image
 
 
-def ask_ahead(state: SessionState, dims: Dims, snapshot: Snapshot) -> Request:
+def request_ahead(state: SessionState, dims: Dims, snapshot: Snapshot) -> Request:
     """All choices but the boxes: what reading ahead needs to know.
 
     Raises
@@ -45,21 +73,12 @@ def ask_ahead(state: SessionState, dims: Dims, snapshot: Snapshot) -> Request:
         If the viewer shows no slice of the image.
     """
     image = chosen_image(state)
-    return Request(
-        task="slice",
-        snapshot=snapshot,
-        axis=shown_plane(image, dims).axis,
-        boxes=(),
-        labels=(),
-        window=_contrast(image) if state.window == AS_SHOWN else state.window,
-        preset=state.preset,
-        device=state.device,
-        on_disk=state.on_disk,
-    )
+    axis = shown_plane(image, dims).axis
+    return Request("slice", snapshot, state.settings(axis, _contrast(image)))
 
 
-def ask_slice(
-    state: SessionState, dims: Dims, companions: Companions, snapshot: Snapshot
+def request_slice(
+    state: SessionState, dims: Dims, layers: ImageLayers, snapshot: Snapshot
 ) -> Request:
     """All boxes on the slice shown.
 
@@ -68,21 +87,22 @@ def ask_slice(
     MedSAMLiteError
         If the viewer shows no slice of the image.
     PromptError
-        If there is no box on the slice, or one lies outside it or has no area.
+        If there is no box on the slice, or one lies outside it.
     """
     image = chosen_image(state)
     plane = shown_plane(image, dims)
-    chosen = [box for box in _boxes(image, plane, companions) if box.index == plane.index]
-    if not chosen:
+    there = [drawn for drawn in _drawn(image, plane, layers) if drawn.index == plane.index]
+    if not there:
         raise PromptError(
             f"There is no box on slice {plane.index}; draw one, or go to the slice of a box."
         )
-    asked = ask_ahead(state, dims, snapshot)
-    return _with_boxes(asked, image, companions, chosen, (plane.index, plane.index))
+    asked = request_ahead(state, dims, snapshot)
+    only = (plane.index, plane.index)
+    return _with_boxes(asked, image, layers, there, only)
 
 
-def ask_volume(
-    state: SessionState, dims: Dims, companions: Companions, snapshot: Snapshot
+def request_volume(
+    state: SessionState, dims: Dims, layers: ImageLayers, snapshot: Snapshot
 ) -> Request:
     """Every box, or the selected ones, each from its slice over the chosen range.
 
@@ -91,31 +111,31 @@ def ask_volume(
     MedSAMLiteError
         If the viewer shows no slice of the image.
     PromptError
-        If there is no box, one lies outside the image or the range, or has no area.
+        If there is no box, or one lies outside the image or the range.
     """
     image = chosen_image(state)
     plane = shown_plane(image, dims)
     first, last = state.z_from, state.z_to
     if first > last:
         raise PromptError(f"The range ends at slice {last}, before it starts at slice {first}.")
-    chosen = _boxes(image, plane, companions)
-    if selected := selected_rows(companions.boxes(image)):
-        chosen = [box for box in chosen if box.row in selected]
-    if not chosen:
+    drawn = _drawn(image, plane, layers)
+    if selected := selected_rows(layers.boxes(image)):
+        drawn = [box for box in drawn if box.row in selected]
+    if not drawn:
         raise PromptError("There is no box: press Add boxes and drag a rectangle on a slice.")
-    for box in chosen:
-        if not first <= box.index <= last:
+    for box in drawn:
+        if box.has_area and not first <= box.index <= last:
             raise PromptError(
                 f"The box on slice {box.index} lies outside the slices {first} to {last}; "
                 "widen the range, or select the boxes to segment."
             )
-    asked = replace(ask_ahead(state, dims, snapshot), task="volume")
-    return _with_boxes(asked, image, companions, chosen, (first, last))
+    asked = replace(request_ahead(state, dims, snapshot), kind="volume")
+    return _with_boxes(asked, image, layers, drawn, (first, last))
 
 
-def _boxes(image: Image, plane: Plane, companions: Companions) -> list[DrawnBox]:
+def _drawn(image: Image, plane: Plane, layers: ImageLayers) -> list[DrawnBox]:
     """The boxes on slices across the axis shown, each on a slice that the image has."""
-    shapes = companions.boxes(image)
+    shapes = layers.boxes(image)
     found = [] if shapes is None else drawn_boxes(shapes, image, plane.axis)
     count = slice_count(image, plane.axis)
     for drawn in found:
@@ -129,22 +149,38 @@ def _boxes(image: Image, plane: Plane, companions: Companions) -> list[DrawnBox]
 def _with_boxes(
     asked: Request,
     image: Image,
-    companions: Companions,
-    chosen: Sequence[DrawnBox],
+    layers: ImageLayers,
+    drawn: Sequence[DrawnBox],
     extent: tuple[int, int],
 ) -> Request:
-    """`asked` for the `chosen` boxes, over the slices of `extent` (both included)."""
+    """`asked` for the boxes that have an area, over the slices of `extent` (both included)."""
     y, x = image.data.shape[image.ndim - 2 : image.ndim]
     shape = (1, y, x) if image.ndim == 2 else (image.data.shape[0], y, x)
+    axis = asked.settings.axis
+    flat = sorted({box.index for box in drawn if not box.has_area})
+    chosen = [box for box in drawn if box.has_area]
+    on_slices = f"on slice {', '.join(map(str, flat))}"
+    if not chosen:
+        raise PromptError(f"The rectangle {on_slices} has no area; drag from corner to corner.")
     boxes = tuple(
-        Box3D.from_plane(drawn.box, asked.axis, *extent, key=drawn.index).clip(shape, asked.axis)
-        for drawn in chosen
+        Box3D.from_plane(box.box, axis, *_range_of(box, extent), key=box.index).clip(shape, axis)
+        for box in chosen
     )
-    labels = companions.labels(image)
+    labels = layers.labels(image)
     ids = label_boxes(
-        companions.boxes_made(image), lambda: 1 + (0 if labels is None else highest_label(labels))
+        layers.boxes_made(image), lambda: 1 + (0 if labels is None else highest_label(labels))
     )
-    return replace(asked, boxes=boxes, labels=tuple(ids[drawn.row] for drawn in chosen))
+    left_out = f"A rectangle without area {on_slices} was left out." if flat else ""
+    numbers = tuple(ids[box.row] for box in chosen)
+    return replace(asked, boxes=boxes, labels=numbers, left_out=left_out)
+
+
+def _range_of(box: DrawnBox, extent: tuple[int, int]) -> tuple[int, int]:
+    """The slices asked for, within those that the box's file names."""
+    if box.extent is None:
+        return extent
+    first, last = max(extent[0], box.extent[0]), min(extent[1], box.extent[1])
+    return min(first, box.index), max(last, box.index)
 
 
 def _contrast(image: Image) -> str:

@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
-from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.core.settings import AUTO, Overlap, Settings
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-AUTO_WINDOW = "auto"
 AS_SHOWN = "as shown"
 """The window that is the image's contrast limits when a run starts."""
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 """Offered without asking torch, which is not loaded yet; the engine refuses what is not there."""
 
-Overlap = Literal["keep", "overwrite"]
 OVERLAPS: dict[Overlap, str] = {
-    "keep": "voxels that already have another label stay as they are",
-    "overwrite": "new masks replace other labels where they overlap",
+    "logit": "among the boxes of a run the surer mask wins; other labels stay as they are",
+    "keep": "among the boxes of a run the earlier one wins; other labels stay as they are",
+    "overwrite": "later masks replace what they meet, other labels too",
 }
-Task = Literal["slice", "volume"]
+Kind = Literal["slice", "volume"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Run:
         Local time.
     image, preset, device : str
         What was segmented, and what really did it.
-    task : str
+    kind : str
         ``"slice"`` or ``"volume"``.
     boxes, slices : int
         Boxes asked for; slices that got at least one mask.
@@ -49,7 +48,7 @@ class Run:
 
     started: datetime
     image: str
-    task: Task
+    kind: Kind
     preset: str
     device: str
     boxes: int
@@ -72,7 +71,7 @@ class SessionState:
         As chosen; ``"auto"`` leaves the choice to the engine, the window ``"as shown"`` to the
         image layer.
     overlap : str
-        ``"keep"`` or ``"overwrite"``.
+        See `core.settings.Overlap`.
     z_from, z_to, z_last : int
         First and last slice (inclusive) of a volume run, and the last slice that there is, across
         the axis that the viewer steps through.
@@ -92,8 +91,8 @@ class SessionState:
         Whether slices may be encoded before they are asked for.
     on_disk : bool
         Whether embeddings are kept on disk too.
-    undoable : int
-        How many runs can be undone.
+    undoable, redoable : int
+        How many runs can be undone, and done again.
     history : tuple of Run
         The latest first.
     """
@@ -102,10 +101,10 @@ class SessionState:
 
     images: tuple[Image, ...] = ()
     image: Image | None = None
-    window: str = AUTO_WINDOW
+    window: str = AUTO
     preset: str = AUTO
     device: str = AUTO
-    overlap: Overlap = "keep"
+    overlap: Overlap = Settings.overlap
     z_from: int = 0
     z_to: int = 0
     z_last: int = 0
@@ -119,7 +118,19 @@ class SessionState:
     read_ahead: bool = True
     on_disk: bool = False
     undoable: int = 0
+    redoable: int = 0
     history: tuple[Run, ...] = ()
+
+    def settings(self, axis: int, as_shown: str) -> Settings:
+        """What is chosen now, for slices across `axis`; `as_shown` is the window as shown."""
+        return Settings(
+            window=as_shown if self.window == AS_SHOWN else self.window,
+            axis=axis,
+            preset=self.preset,
+            device=self.device,
+            overlap=self.overlap,
+            on_disk=self.on_disk,
+        )
 
     def tell(self, message: str, problem: bool = False) -> None:
         """Show `message`; `problem` marks it as something that went wrong."""

@@ -9,23 +9,64 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.gui.viewer.geometry import LABEL_COLUMN, Plane, transform
+from napari_medsam_lite.gui.viewer.geometry import Plane, place_of, transform
 
+LABEL_COLUMN = "label"
+EXTENT_COLUMNS = ("first", "last")
 OPEN_SHAPES = ("line", "path")
 SELECTING = ("select", "direct")
+DRAWING = ("add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso")
 FLAT = 0.5
 """A shape lies on one slice if it is thinner than this many voxels across the slices."""
 
 
 @dataclass(frozen=True)
 class DrawnBox:
-    """A box as drawn: `row` is its place in the Shapes layer, `index` the slice it lies on."""
+    """A box as drawn.
+
+    Attributes
+    ----------
+    row : int
+        Its place in the Shapes layer.
+    index : int
+        The slice that it lies on.
+    box : Box2D
+        In voxels of the slice.
+    extent : tuple of int or None
+        First and last slice, where the file it came from knows them.
+    """
 
     row: int
     index: int
     box: Box2D
+    extent: tuple[int, int] | None = None
+
+    @property
+    def has_area(self) -> bool:
+        """Whether it is at least two voxels high and wide; a click leaves less."""
+        return self.box.y1 > self.box.y0 and self.box.x1 > self.box.x0
+
+
+def new_boxes_layer(image: Image) -> Shapes:
+    """An empty Shapes layer in the place of `image`, for boxes."""
+    return Shapes(
+        name=f"{image.name} boxes",
+        ndim=image.ndim,
+        features={LABEL_COLUMN: np.empty(0, int)},
+        feature_defaults={LABEL_COLUMN: 0},
+        edge_color="yellow",
+        face_color="transparent",
+        edge_width=_edge_width(image),
+        **place_of(image),
+    )
+
+
+def _edge_width(image: Image) -> float:
+    """In data units: about a 300th of the image, or napari's own 1 where that is more."""
+    return max(1.0, float(max(image.data.shape[: image.ndim][-2:])) / 300)
 
 
 def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
@@ -36,6 +77,7 @@ def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
     """
     to_world, start = transform(shapes)
     matrix, offset = transform(image)
+    extents = _extents(shapes) if axis == 0 else {}
     found = []
     for row, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
         if kind in OPEN_SHAPES:
@@ -47,8 +89,30 @@ def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)
         if high[axis] - low[axis] < FLAT:
-            found.append(DrawnBox(row, _middle(low[axis], high[axis]), _covered(low, high, axis)))
+            index, box = _middle(low[axis], high[axis]), _covered(low, high, axis)
+            found.append(DrawnBox(row, index, box, extents.get(row)))
     return found
+
+
+def _extents(shapes: Shapes) -> dict[int, tuple[int, int]]:
+    """Row -> first and last slice, of the shapes whose features name them."""
+    features = shapes.features
+    if not set(EXTENT_COLUMNS) <= set(features):
+        return {}
+    ends = [_numbers(features[column], missing=-1) for column in EXTENT_COLUMNS]
+    return {
+        row: (first, last)
+        for row, (first, last) in enumerate(zip(*ends, strict=True))
+        if 0 <= first <= last
+    }
+
+
+def _numbers(column: Any, missing: int) -> list[int]:
+    """A column of features as whole numbers; the user may have put anything in there."""
+    import pandas
+
+    numbers = pandas.to_numeric(column, errors="coerce")
+    return [int(n) if np.isfinite(n) else missing for n in numbers.astype(float)]
 
 
 def _middle(low: float, high: float) -> int:
@@ -80,7 +144,7 @@ def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
     features = shapes.features.copy()
     if LABEL_COLUMN not in features:
         features[LABEL_COLUMN] = 0
-    before = [int(label) for label in features[LABEL_COLUMN].fillna(0)]
+    before = _numbers(features[LABEL_COLUMN], missing=0)
     ids = [
         0 if kind in OPEN_SHAPES else label
         for label, kind in zip(before, shapes.shape_type, strict=True)
@@ -97,13 +161,31 @@ def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
     if ids != before:
         features[LABEL_COLUMN] = np.array(ids, int)
         shapes.features = features
-    _leave_new_shapes_unlabelled(shapes)
-    shapes.events.data.connect(_on_data)
     return ids
 
 
+def watch_boxes(shapes: Shapes) -> None:
+    """Keep clicks from becoming boxes, and new boxes from taking the label of others."""
+    _leave_new_shapes_unlabelled(shapes)
+    shapes.events.data.connect(_on_data)
+
+
 def _on_data(event: Any) -> None:
-    _leave_new_shapes_unlabelled(event.source)
+    shapes = event.source
+    _leave_new_shapes_unlabelled(shapes)
+    if str(event.action) == "added" and shapes.mode in DRAWING:
+        # Later, for napari is still busy with the shape that it has just finished.
+        QTimer.singleShot(0, lambda: _drop_a_click(shapes))
+
+
+def _drop_a_click(shapes: Shapes) -> None:
+    """Remove the newest shape if it is no larger than a voxel in any but one direction."""
+    if not shapes.nshapes or shapes.shape_type[-1] in OPEN_SHAPES:
+        return
+    sizes = np.ptp(np.asarray(shapes.data[-1], float), axis=0)
+    if (sizes >= 1).sum() < 2:
+        shapes.selected_data = {shapes.nshapes - 1}
+        shapes.remove_selected()
 
 
 def _leave_new_shapes_unlabelled(shapes: Shapes) -> None:

@@ -1,4 +1,4 @@
-"""napari's images in the engine's words, and the layers that the widget makes for them."""
+"""napari's images in the engine's words: voxels, slices, and where they lie."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 from napari.components import Dims
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
 from napari_medsam_lite.core.volume import Volume, check_image
-
-LABEL_COLUMN = "label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +30,16 @@ class Snapshot:
     spacing: tuple[float, float, float]
     name: str
     rgb: bool
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """All but the voxels, to compare."""
+        return self.spacing, self.name, self.rgb
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it has slices."""
+        return not self.rgb and self.data.ndim == 3
 
 
 @dataclass(frozen=True)
@@ -145,33 +153,6 @@ def slice_count(image: Image, axis: int) -> int:
     return int(image.data.shape[axis]) if image.ndim == 3 else 1
 
 
-def new_boxes_layer(image: Image) -> Shapes:
-    """An empty Shapes layer in the place of `image`, for boxes."""
-    return Shapes(
-        name=f"{image.name} boxes",
-        ndim=image.ndim,
-        features={LABEL_COLUMN: np.empty(0, int)},
-        feature_defaults={LABEL_COLUMN: 0},
-        edge_color="yellow",
-        face_color="transparent",
-        edge_width=_edge_width(image),
-        **_place(image),
-    )
-
-
-def new_labels_layer(image: Image) -> Labels:
-    """An empty Labels layer in the place of `image`.
-
-    The metadata come along: a reader's exact geometry is in there, and goes into saved labels.
-    """
-    return Labels(
-        np.zeros(image.data.shape[: image.ndim], np.uint8),
-        name=f"{image.name} labels",
-        metadata=dict(image.metadata),
-        **_place(image),
-    )
-
-
 def fits(layer: Layer, image: Image) -> bool:
     """Whether `layer` lies where `image` does, voxel on voxel."""
     if layer.ndim != image.ndim:
@@ -180,12 +161,8 @@ def fits(layer: Layer, image: Image) -> bool:
     return all(np.allclose(a, b) for a, b in zip(mine, theirs, strict=True))
 
 
-def _edge_width(image: Image) -> float:
-    """In data units: about a 300th of the image, or napari's own 1 where that is more."""
-    return max(1.0, float(max(image.data.shape[: image.ndim][-2:])) / 300)
-
-
-def _place(image: Image) -> dict[str, Any]:
+def place_of(image: Image) -> dict[str, Any]:
+    """What puts a new layer where `image` is, voxel on voxel."""
     return {
         "scale": image.scale,
         "translate": image.translate,

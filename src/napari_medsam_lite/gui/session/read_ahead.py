@@ -7,17 +7,52 @@ the two comes again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from napari.layers import Image
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.session.work import Request, Work
 from napari_medsam_lite.gui.thread.runner import JobRunner
+from napari_medsam_lite.gui.thread.task import Ending, Task
+from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.gui.viewer.geometry import shown_plane
-from napari_medsam_lite.gui.viewer.image_layers import Companions
+from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+
+
+class ReadAheadTask(Task):
+    """Encodes slices from `start` outwards for runs like `request`, and loads the network first."""
+
+    def __init__(
+        self, request: Request, start: int, engine: SessionEngine, state: SessionState
+    ) -> None:
+        self._request, self._start = request, start
+        self._engine, self._state = engine, state
+
+    def work(self) -> Iterator[str]:
+        """Yields how far it is."""
+        request = self._request
+        segmenter = self._engine.load(request.settings, post)
+        yield "Reading ahead..."
+        prepared = self._engine.prepare(request.snapshot, request.settings)
+        for ready in segmenter.encode_outwards(prepared, self._start):
+            yield f"Reading ahead: {ready} of {prepared.slice_count} slices are ready."
+
+    def on_items(self, items: list[Any]) -> None:
+        """Tell the latest."""
+        self._state.ahead = items[-1]
+
+    def on_ended(self, ending: Ending) -> None:
+        """A failure is not told: a run that meets it will."""
+        if ending.how == "failed":
+            self._state.ahead = ""
+
+    def interrupt(self) -> None:
+        """Cut the encoding in flight short."""
+        self._engine.interrupt()
 
 
 class ReadAhead:
@@ -32,18 +67,27 @@ class ReadAhead:
         viewer: Any,
         state: SessionState,
         runner: JobRunner,
-        work: Work,
-        companions: Companions,
+        engine: SessionEngine,
+        layers: ImageLayers,
     ) -> None:
         self._viewer, self._state, self._runner = viewer, state, runner
-        self._work, self._companions = work, companions
+        self._engine, self._layers = engine, layers
         self._followed: tuple[Request, Image] | None = None
-        runner.idled.connect(self._tell)
+        self._task: ReadAheadTask | None = None
         for name in ("image", "window", "preset", "device", "on_disk"):
             getattr(state.events, name).connect(self.stop)
         state.events.read_ahead.connect(self._go)
+
+    def open(self) -> None:
+        """Listen to the viewer."""
         for event, callback in self._viewer_events():
             event.connect(callback)
+
+    def close(self) -> None:
+        """Stop, and listen to the viewer no more."""
+        self.stop()
+        for event, callback in self._viewer_events():
+            event.disconnect(callback)
 
     def follow(self, request: Request, image: Image) -> None:
         """Read ahead what a next run like `request` would need."""
@@ -55,11 +99,6 @@ class ReadAhead:
         self._followed = None
         self._go()
 
-    def close(self) -> None:
-        """Listen to the viewer no more."""
-        for event, callback in self._viewer_events():
-            event.disconnect(callback)
-
     def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
         return [
             (self._viewer.dims.events.current_step, self._go),
@@ -69,19 +108,21 @@ class ReadAhead:
     def _go(self, *_: object) -> None:
         """Start anew from the slice shown, or pause."""
         index = self._index()
+        if self._task is not None:
+            self._runner.stop_idle(self._task)
+            self._task = None
         if self._followed is None or index is None:
-            self._runner.idle(None)
             self._state.ahead = ""
             return
-        request = self._followed[0]
-        self._runner.idle(lambda: self._work.read_ahead(request, index), self._work.interrupt)
+        self._task = ReadAheadTask(self._followed[0], index, self._engine, self._state)
+        self._runner.idle(self._task)
 
     def _index(self) -> int | None:
         """The slice to start from; None if nothing is to be read ahead."""
         if self._followed is None or not self._state.read_ahead:
             return None
         request, image = self._followed
-        ours = (image, self._companions.boxes(image), self._companions.labels(image))
+        ours = (image, self._layers.boxes(image), self._layers.labels(image))
         active = self._viewer.layers.selection.active
         # By equality, for napari hands a widget the viewer and what hangs on it inside proxies.
         if active is None or active not in ours:
@@ -90,8 +131,4 @@ class ReadAhead:
             plane = shown_plane(image, self._viewer.dims)
         except MedSAMLiteError:
             return None
-        return plane.index if plane.axis == request.axis else None
-
-    def _tell(self, sentence: str) -> None:
-        if self._followed is not None:
-            self._state.ahead = sentence
+        return plane.index if plane.axis == request.settings.axis else None

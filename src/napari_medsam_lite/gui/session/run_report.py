@@ -1,67 +1,67 @@
-"""The run in flight as the main thread sees it, and what is told about it."""
+"""What came of a run: counted while it goes on, told at its end."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from napari.layers import Image, Labels
-
+from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
-from napari_medsam_lite.gui.session.work import Drawn, Ready, Request
-from napari_medsam_lite.gui.thread.runner import Ending
+from napari_medsam_lite.gui.thread.task import Ending
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The engine is ready: what is really in use, and how many masks will come at most."""
+
+    preset: str
+    device: str
+    checkpoint_sha256: str
+    notice: str | None
+    total: int
 
 
 @dataclass
-class Running:
-    """One run.
+class RunReport:
+    """The standing of one run.
 
     Attributes
     ----------
-    labels : Labels or None
-        Where masks go; None before the first one.
     ready : Ready or None
         What is in use; None before the engine is ready.
     visited : dict
         Label -> slices that have an answer, empty masks included.
-    before : dict
-        Label -> slices that earlier runs painted.
     found : set of int
         Labels with at least one mask that is not empty.
-    dropped : bool
-        Whether its layer is gone, so that results have nowhere to go.
     """
 
     request: Request
-    image: Image
-    labels: Labels | None = None
     ready: Ready | None = None
     started: datetime = field(default_factory=datetime.now)
     clock: float = field(default_factory=time.perf_counter)
     visited: dict[int, set[int]] = field(default_factory=dict)
-    before: dict[int, frozenset[int]] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
-    dropped: bool = False
 
     @property
     def slices(self) -> int:
         """How many slices have an answer."""
         return len(set().union(*self.visited.values()))
 
-    def note(self, drawn: Drawn) -> None:
-        """Remember that `drawn` has come."""
-        self.visited.setdefault(drawn.label, set()).add(drawn.index)
-        if drawn.patch.any():
-            self.found.add(drawn.label)
+    def note(self, label: int, index: int, found: bool) -> None:
+        """A mask of `label` has come for slice `index`; `found`: it is not empty."""
+        self.visited.setdefault(label, set()).add(index)
+        if found:
+            self.found.add(label)
 
-    def stale(self) -> list[tuple[int, int]]:
-        """(label, slice) pairs of earlier runs that this run, finished, has left without a mask."""
-        axis = self.request.axis
+    def stale(self, before: Mapping[int, frozenset[int]]) -> list[tuple[int, int]]:
+        """(label, slice) pairs painted `before` that this run, finished, left without a mask."""
+        axis = self.request.settings.axis
         return [
             (label, index)
             for label, box in zip(self.request.labels, self.request.boxes, strict=True)
-            for index in sorted(self.before.get(label, frozenset()) - self.visited[label])
+            for index in sorted(before[label] - self.visited.get(label, set()))
             if box.extent(axis)[0] <= index <= box.extent(axis)[1]
         ]
 
@@ -72,7 +72,7 @@ class Running:
         used = f"In use: {self.ready.preset} on {self.ready.device}."
         return f"{used} {self.ready.notice}" if self.ready.notice else used
 
-    def ending(self, ending: Ending) -> str:
+    def sentence(self, ending: Ending) -> str:
         """The last word on the run, in a sentence or two."""
         if ending.how == "failed":
             return ending.reason
@@ -81,22 +81,23 @@ class Running:
         boxes = len(self.request.boxes)
         done = f"Done: {_count(boxes, 'box', 'boxes')} on {_count(self.slices, 'slice')}"
         missed = boxes - len(self.found)
-        nothing = f" Nothing was found in {_count(missed, 'box', 'boxes')}." if missed else ""
-        return f"{done} in {self.seconds():.1f} s.{nothing}"
+        nothing = f"Nothing was found in {_count(missed, 'box', 'boxes')}." if missed else ""
+        parts = (f"{done} in {self.seconds():.1f} s.", nothing, self.request.left_out)
+        return " ".join(filter(None, parts))
 
     def seconds(self) -> float:
         """Since the press of the button."""
         return time.perf_counter() - self.clock
 
-    def record(self, ending: Ending) -> Run:
+    def row(self, ending: Ending) -> Run:
         """The run's line in the history."""
         request, ready = self.request, self.ready
         return Run(
             started=self.started,
             image=request.snapshot.name,
-            task=request.task,
-            preset=ready.preset if ready else request.preset,
-            device=ready.device if ready else request.device,
+            kind=request.kind,
+            preset=ready.preset if ready else request.settings.preset,
+            device=ready.device if ready else request.settings.device,
             boxes=len(request.boxes),
             slices=self.slices,
             seconds=self.seconds(),

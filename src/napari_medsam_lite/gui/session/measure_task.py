@@ -1,4 +1,4 @@
-"""The dock's Measure presets: times them on this computer, so that ``auto`` knows the fastest."""
+"""Measure presets: times them on this computer, so that ``auto`` knows the fastest."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.thread.runner import Ending, JobRunner
+from napari_medsam_lite.gui.thread.task import Ending, Task
 
 
 @dataclass(frozen=True)
@@ -40,52 +40,35 @@ def measure_presets(device: str) -> Iterator[Any]:
     yield Chosen(best, found.encode if found else None, found.decode if found else None)
 
 
-class Measuring:
-    """Runs the measurement as a job of the session, and tells what comes of it.
+class MeasureTask(Task):
+    """One measurement, on the device chosen when the button was pressed.
 
     Parameters
     ----------
-    runner : JobRunner
-        The session's: a run and a measurement must not disturb each other.
     state : SessionState
         Where progress and the outcome are shown.
-    finished : callable
-        Told when ``auto`` may mean another preset now.
+    engine : SessionEngine
+        Chooses again for ``auto`` afterwards; its embeddings stay.
     measure : callable
         What measures.
     """
 
     def __init__(
-        self,
-        runner: JobRunner,
-        state: SessionState,
-        finished: Callable[[], None],
-        measure: Measure = measure_presets,
+        self, state: SessionState, engine: SessionEngine, measure: Measure = measure_presets
     ) -> None:
-        self._runner, self._state = runner, state
-        self._finished, self._measure = finished, measure
-        self._active = False
+        self._state, self._engine, self._measure = state, engine, measure
+        self._device = state.device
         self._chosen: Chosen | None = None
-        runner.yielded.connect(self._on_items)
-        runner.ended.connect(self._on_ended)
 
-    def start(self) -> None:
-        """Measure now; takes minutes, and can be cancelled.
+    def work(self) -> Iterator[Any]:
+        """Measure; what was measured before a cancellation counts too."""
+        try:
+            yield from self._measure(self._device)
+        finally:
+            self._engine.choose_again()
 
-        Raises
-        ------
-        MedSAMLiteError
-            If a job is in flight.
-        """
-        device = self._state.device
-        self._runner.start(lambda: self._measure(device))
-        self._active, self._chosen = True, None
-        self._state.done, self._state.total = 0, len(PRESETS)
-        self._state.busy = True
-
-    def _on_items(self, items: list[Any]) -> None:
-        if not self._active:
-            return
+    def on_items(self, items: list[Any]) -> None:
+        """Show progress."""
         for item in items:
             if isinstance(item, Chosen):
                 self._chosen = item
@@ -95,12 +78,9 @@ class Measuring:
         if texts:
             self._state.tell(texts[-1].capitalize())
 
-    def _on_ended(self, ending: Ending) -> None:
-        if not self._active:
-            return
-        self._active = False
+    def on_ended(self, ending: Ending) -> None:
+        """Tell what ``auto`` is now."""
         self._state.busy = False
-        self._finished()
         if ending.how == "failed":
             self._state.tell(ending.reason, problem=True)
         elif ending.how == "cancelled":

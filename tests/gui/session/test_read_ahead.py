@@ -9,7 +9,7 @@ BOX = Box2D(4, 5, 12, 20)
 
 
 @pytest.fixture
-def after_a_run(session, viewer, image, draw, finish, predictor):
+def after_a_run(session, viewer, image, draw, finish, segmenter):
     """A session that has segmented slice 4 and may read ahead."""
     viewer.dims.set_point(0, image.data_to_world((4, 0, 0))[0])
     viewer.layers.selection.active = draw(BOX)
@@ -18,63 +18,63 @@ def after_a_run(session, viewer, image, draw, finish, predictor):
     return session
 
 
-def test_it_starts_after_a_run_from_the_slice_shown(after_a_run, predictor, qtbot):
+def test_it_starts_after_a_run_from_the_slice_shown(after_a_run, segmenter, qtbot):
     qtbot.waitUntil(lambda: after_a_run.state.ahead != "")
-    assert predictor.encoded == [4]
+    assert segmenter.encoded == [4]
     qtbot.waitUntil(lambda: after_a_run.state.ahead == "Reading ahead: 8 of 8 slices are ready.")
 
 
-def test_it_follows_the_slice_shown(after_a_run, viewer, image, predictor, qtbot):
+def test_it_follows_the_slice_shown(after_a_run, viewer, image, segmenter, qtbot):
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
-    qtbot.waitUntil(lambda: predictor.encoded[-1:] == [6])
+    qtbot.waitUntil(lambda: segmenter.encoded[-1:] == [6])
 
 
-def test_a_run_goes_first(after_a_run, predictor, finish, qtbot):
-    predictor.ahead._value = 0
+def test_a_run_goes_first(after_a_run, segmenter, finish, qtbot):
+    segmenter.ahead._value = 0
     after_a_run.state.read_ahead = False
     after_a_run.state.read_ahead = True
     before = len(after_a_run.state.history)
-    predictor.ahead.release()
+    segmenter.ahead.release()
     after_a_run.segment_slice()
-    predictor.ahead.release()
+    segmenter.ahead.release()
     finish()
     assert len(after_a_run.state.history) == before + 1
-    predictor.ahead.release(100)
+    segmenter.ahead.release(100)
 
 
-def test_it_starts_with_the_first_boxes(session, viewer, image, predictor, finish, qtbot):
+def test_it_starts_with_the_first_boxes(session, viewer, image, segmenter, finish, qtbot):
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
-    predictor.ahead = threading.Semaphore(0)
+    segmenter.ahead = threading.Semaphore(0)
     session.add_boxes()
-    qtbot.waitUntil(lambda: predictor.encoded == [6])
+    qtbot.waitUntil(lambda: segmenter.encoded == [6])
     qtbot.waitUntil(lambda: session.state.ahead == "Reading ahead...")
     assert not session.state.busy
-    predictor.ahead.release(8)
+    segmenter.ahead.release(8)
     qtbot.waitUntil(lambda: session.state.ahead == "Reading ahead: 8 of 8 slices are ready.")
 
 
 def test_loading_ahead_is_told_and_a_run_waits_for_it(
-    session, viewer, image, predictor, draw, finish, qtbot
+    session, viewer, image, segmenter, draw, finish, qtbot
 ):
-    predictor.loading = threading.Semaphore(0)
+    segmenter.loading = threading.Semaphore(0)
     session.add_boxes()
     qtbot.waitUntil(lambda: session.state.ahead == "Compiling, once...")
     draw(BOX)
     viewer.dims.set_point(0, image.data_to_world((4, 0, 0))[0])
     session.segment_slice()
-    predictor.loading.release(100)
+    segmenter.loading.release(100)
     finish()
     assert session.state.history[0].ending == "finished"
 
 
-def test_what_fails_ahead_is_told_by_the_run_alone(session, viewer, image, draw, finish, qtbot):
-    def refuse(progress):
+def test_what_fails_ahead_is_told_by_the_run_alone(session, segmenter, image, draw, finish, qtbot):
+    def refuse(progress=print):
         progress("compiling, once")
         raise BackendUnavailableError("This preset cannot be built here.")
 
-    session._work._make_predictor("auto", "auto").load = refuse
+    segmenter.load = refuse
     session.add_boxes()
-    qtbot.waitUntil(lambda: session.state.ahead == "" and not session.runner._idling)
+    qtbot.waitUntil(lambda: session.state.ahead == "" and not session.runner._idle)
     assert not session.state.is_problem
     draw(BOX)
     session.segment_volume()
@@ -82,20 +82,20 @@ def test_what_fails_ahead_is_told_by_the_run_alone(session, viewer, image, draw,
     assert session.state.message == "This preset cannot be built here."
 
 
-def test_switched_off_nothing_is_loaded(session, image, predictor, qtbot):
+def test_switched_off_nothing_is_loaded(session, image, segmenter, qtbot):
     session.state.read_ahead = False
     session.add_boxes()
     qtbot.wait(50)
-    assert predictor.encoded == []
-    assert not session.runner._idling
+    assert segmenter.encoded == []
+    assert not session.runner._idle
 
 
-def test_before_the_first_boxes_nothing_is_read(session, viewer, image, draw, predictor, qtbot):
+def test_before_the_first_boxes_nothing_is_read(session, viewer, image, draw, segmenter, qtbot):
     viewer.layers.selection.active = draw(BOX)
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
     qtbot.wait(50)
-    assert predictor.encoded == []
-    assert not session.runner._idling
+    assert segmenter.encoded == []
+    assert not session.runner._idle
 
 
 @pytest.mark.parametrize(
@@ -110,19 +110,19 @@ def test_before_the_first_boxes_nothing_is_read(session, viewer, image, draw, pr
     ],
     ids=["window", "preset", "switched off", "another layer"],
 )
-def test_what_ends_it(after_a_run, viewer, image, predictor, change, qtbot):
+def test_what_ends_it(after_a_run, viewer, image, segmenter, change, qtbot):
     qtbot.waitUntil(lambda: after_a_run.state.ahead != "")
     change(after_a_run, viewer)
     assert after_a_run.state.ahead == ""
-    assert not after_a_run.runner._idling
-    started = len(predictor.encoded)
+    assert not after_a_run.runner._idle
+    started = len(segmenter.encoded)
     viewer.dims.set_point(0, image.data_to_world((1, 0, 0))[0])
     qtbot.wait(30)
-    assert len(predictor.encoded) == started
+    assert len(segmenter.encoded) == started
 
 
-def test_back_at_the_image_it_goes_on(after_a_run, viewer, image, predictor, qtbot):
+def test_back_at_the_image_it_goes_on(after_a_run, viewer, image, segmenter, qtbot):
     viewer.layers.selection.active = viewer.add_points(name="something else")
-    started = len(predictor.encoded)
+    started = len(segmenter.encoded)
     viewer.layers.selection.active = image
-    qtbot.waitUntil(lambda: len(predictor.encoded) > started)
+    qtbot.waitUntil(lambda: len(segmenter.encoded) > started)

@@ -1,0 +1,92 @@
+"""The engine as a dock holds it: used by tasks, on the worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari_medsam_lite.acceleration.torch.preload import preload_torch
+from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.viewer.geometry import Snapshot, to_volume
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.engine.prepared import PreparedVolume
+    from napari_medsam_lite.engine.segmenter import Segmenter
+
+Tell = Callable[[str], None]
+
+
+def load_segmenter() -> Segmenter:
+    """A segmenter. Imported here because it brings the engine along."""
+    preload_torch()
+    from napari_medsam_lite.engine.segmenter import Segmenter
+
+    return Segmenter()
+
+
+class SessionEngine:
+    """One segmenter for the whole session, and the volume that was prepared last.
+
+    All but `interrupt` and `clear` belong to the worker thread.
+    """
+
+    def __init__(self, make_segmenter: Callable[[], Segmenter] = load_segmenter) -> None:
+        self._make_segmenter = make_segmenter
+        self._segmenter: Segmenter | None = None
+        self._last: tuple[Snapshot, str, PreparedVolume] | None = None
+
+    def load(self, settings: Settings, tell: Tell) -> Segmenter:
+        """The segmenter as `settings` want it, loaded; `tell` hears what takes long.
+
+        Raises
+        ------
+        MedSAMLiteError
+            Whatever the engine refuses, in one sentence.
+        """
+        # A local name, for the main thread may call `clear` meanwhile.
+        segmenter = self._segmenter or self._make_segmenter()
+        self._segmenter = segmenter
+        segmenter.use(settings.preset, settings.device, settings.checkpoint)
+        segmenter.load(lambda text: tell(f"{text.capitalize()}..."))
+        _use_disk(segmenter, settings.on_disk)
+        return segmenter
+
+    def prepare(self, snapshot: Snapshot, settings: Settings) -> PreparedVolume:
+        """The volume of an image, made ready; the last one is kept, for it takes reading it all."""
+        from napari_medsam_lite.engine.prepared import prepare_volume
+
+        last, self._last = self._last, None  # lest two volumes are held at once
+        if last is None or last[0] is not snapshot:
+            prepared = prepare_volume(to_volume(snapshot), settings.window, settings.axis)
+        elif last[1] != settings.window:
+            prepared = prepare_volume(last[2].volume, settings.window, settings.axis)
+        else:
+            prepared = last[2].across(settings.axis)
+        # A flat image is quickly read, and what reading copies would hide an edit in place.
+        if snapshot.is_volume:
+            self._last = snapshot, settings.window, prepared
+        return prepared
+
+    def choose_again(self) -> None:
+        """Take another preset for ``auto`` if the machine was measured since."""
+        if self._segmenter is not None:
+            self._segmenter.choose_again()
+
+    def interrupt(self) -> None:
+        """Cut the encoding in flight short, where the preset can; from any thread."""
+        segmenter = self._segmenter
+        if segmenter is not None:
+            segmenter.interrupt()
+
+    def clear(self) -> None:
+        """Let go of the network, its embeddings and the volume; they are loaded anew if needed."""
+        self._segmenter = self._last = None
+
+
+def _use_disk(segmenter: Segmenter, wanted: bool) -> None:
+    if not wanted:
+        segmenter.cache.disk = None
+    elif segmenter.cache.disk is None:
+        from napari_medsam_lite.engine.disk_cache import DiskCache
+
+        segmenter.cache.disk = DiskCache()

@@ -1,0 +1,67 @@
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+
+from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.engine.prepared import prepare_volume
+
+
+@pytest.fixture
+def volume():
+    voxels = np.random.default_rng(0).integers(-500, 500, (6, 20, 30), np.int16)
+    return Volume(voxels, (2.5, 0.7, 0.7))
+
+
+def test_it_cannot_be_changed(volume):
+    prepared = prepare_volume(volume)
+    with pytest.raises(FrozenInstanceError):
+        prepared.axis = 1
+    assert prepared.slice_count == 6
+    assert prepare_volume(volume, axis=2).slice_count == 30
+
+
+def test_square_voxels_have_the_published_frame(volume):
+    prepared = prepare_volume(volume)
+    assert prepared.frame.aspect == 1
+    assert prepared.as_published is prepared
+    nearly = replace(volume, spacing=(2.5, 0.7, 0.70001))
+    assert prepare_volume(nearly).frame.aspect == 1, "headers round their spacing"
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_other_slices_of_thick_ones_are_stretched_to_true_proportions(volume, axis):
+    prepared = prepare_volume(volume, axis=axis)
+    height, width = prepared.frame.inner
+    columns = 30 if axis == 1 else 20
+    assert height / width == pytest.approx(6 * 2.5 / (columns * 0.7), abs=0.01)
+    published = prepared.as_published
+    assert published.frame.aspect == 1
+    assert published.limits == prepared.limits
+    frames = prepared.encoder_frames([3])
+    assert frames.shape == (1, 3, 256, 256)
+    assert frames[0, 0, :height, :width].max() == 1
+    assert not frames[0, 0, height:].any()
+    assert not frames[0, 0, :, width:].any()
+
+
+def test_a_hash_tells_slices_apart_by_what_they_hold_now(volume):
+    prepared = prepare_volume(volume)
+    hashes = [prepared.hash_slice(index) for index in range(6)]
+    assert len(set(hashes)) == 6
+    volume.data[2, 3, 4] += 1
+    assert prepared.hash_slice(2) != hashes[2]
+    assert prepared.hash_slice(3) == hashes[3]
+    other = prepare_volume(Volume(volume.data.view(np.uint16), volume.spacing), "40,1000")
+    assert other.hash_slice(3) != hashes[3], "other numbers in the same bytes"
+
+
+def test_across_another_axis_the_volume_is_not_read_again(volume, monkeypatch):
+    prepared = prepare_volume(volume, "liver")
+    assert prepared.across(0) is prepared
+    volume.data[:] = 0
+    coronal = prepared.across(1)
+    assert (coronal.axis, coronal.limits) == (1, prepared.limits)
+    with pytest.raises(UnsupportedImageError, match="axis"):
+        prepared.across(3)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from napari_medsam_lite import Box2D, Box3D, Volume
+from napari_medsam_lite.core.agreement import dice
+from napari_medsam_lite.engine.cache import EmbeddingCache
+from napari_medsam_lite.engine.prepared import prepare_volume
+from napari_medsam_lite.engine.segmenter import Segmenter
+from napari_medsam_lite.engine.timings import Timings
+
+BOX = Box2D(28, 38, 72, 92)
+
+
+def ball(spacing=(3.0, 1.0, 1.0), depth=9):
+    """A bright ball of 60 HU in fat, (depth, 100, 128), round in mm; and its mask."""
+    z, y, x = np.ogrid[:depth, :100, :128]
+    middle = (depth - 1) / 2
+    inside = (
+        ((z - middle) * spacing[0] / 22) ** 2
+        + ((y - 50) * spacing[1] / 22) ** 2
+        + ((x - 65) * spacing[2] / 22) ** 2
+    ) < 1
+    hu = np.where(inside, 60, -90) + np.random.default_rng(0).normal(0, 8, inside.shape)
+    return Volume(hu.astype(np.int16), spacing), inside
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter("sdpa", "cpu")
+
+
+def test_two_volumes_at_once(segmenter):
+    """A run and idle work, or two runs, each with its own volume and axis."""
+    first, second = prepare_volume(ball()[0]), prepare_volume(Volume(ball()[0].data[:, ::-1]))
+    alone = [item.mask for item in segmenter.propagate(first, [Box3D(3, 28, 38, 5, 72, 92)])]
+    together = []
+    ahead = segmenter.encode_outwards(second, 4)
+    for item in segmenter.propagate(first, [Box3D(3, 28, 38, 5, 72, 92)]):
+        together.append(item.mask)
+        next(ahead)
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_an_edit_in_place_is_seen(segmenter):
+    volume, _ = ball()
+    prepared, timings = prepare_volume(volume), Timings()
+    (before,) = segmenter.segment_slice(prepared, 4, [BOX])
+    volume.data[4] = volume.data[4].min()
+    (after,) = segmenter.segment_slice(prepared, 4, [BOX], timings)
+    assert timings.slices_encoded == 1
+    assert before.mask.sum() > 500
+    assert dice(before.mask, after.mask) < 0.9
+
+
+def test_equal_slices_are_encoded_once_whatever_image_they_are_in(segmenter):
+    volume, _ = ball()
+    list(segmenter.segment_slice(prepare_volume(volume), 4, [BOX]))
+    timings = Timings()
+    again = prepare_volume(Volume(volume.data[::-1].copy(), volume.spacing, name="another"))
+    list(segmenter.segment_slice(again, 4, [BOX], timings))
+    assert (timings.slices_encoded, timings.boxes_decoded) == (0, 1)
+
+
+def test_thick_slices_are_segmented_across_rows_too(segmenter):
+    """Given squeezed, a ball in 8 mm slices is lost across the rows; true proportions keep it."""
+    volume, inside = ball(spacing=(8.0, 1.0, 1.0), depth=16)
+    prepared = prepare_volume(volume, axis=1)
+    box = Box2D(4, 40, 11, 90)
+    (ours,) = segmenter.segment_slice(prepared, 50, [box])
+    (squeezed,) = segmenter.segment_slice(prepared.as_published, 50, [box])
+    truth = inside[:, 50]
+    assert dice(ours.mask, truth) > 0.8
+    assert dice(ours.mask, truth) > dice(squeezed.mask, truth)
+
+
+def test_encoding_outwards_until_all_are_there(segmenter):
+    prepared, timings = prepare_volume(Volume(ball()[0].data[:3])), Timings()
+    assert list(segmenter.encode_outwards(prepared, 1)) == [1, 2, 3]
+    list(segmenter.segment_slice(prepared, 0, [BOX], timings))
+    assert timings.slices_encoded == 0
+
+
+def test_encoding_outwards_until_the_cache_is_full():
+    cache = EmbeddingCache(max_bytes=5 * 2**20)
+    segmenter = Segmenter("sdpa", "cpu", cache=cache)
+    assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 4)) == [1]
+    assert len(cache) == 1
