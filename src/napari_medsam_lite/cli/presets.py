@@ -9,7 +9,8 @@ from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.choose import best_preset
 from napari_medsam_lite.acceleration.presets import PRESETS, Preset
 from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement, remembered
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
+from napari_medsam_lite.acceleration.tuning.remembered import remembered
 from napari_medsam_lite.cli.options import Commands, add_command, print_json, status_line
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint

@@ -1,7 +1,7 @@
 import pytest
 
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.measuring import Chosen, Measuring
 from napari_medsam_lite.gui.session.state import SessionState
