@@ -6,14 +6,12 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from napari_medsam_lite import __version__
-
 PACKAGE = Path(__file__).parents[1]
 
 
 @cache
 def code_version(*patterns: str, package: Path = PACKAGE) -> str:
-    """A short name for this version and the files that match `patterns`.
+    """A short name for the files that match `patterns`.
 
     When any of them changes, so does the name: what other code has stored is not used any more.
 
@@ -24,7 +22,7 @@ def code_version(*patterns: str, package: Path = PACKAGE) -> str:
     package : Path
         The folder of the sources.
     """
-    digest = hashlib.blake2b(__version__.encode(), digest_size=8)
+    digest = hashlib.blake2b(digest_size=8)
     for pattern in patterns:
         for file in sorted(package.glob(pattern)):
             digest.update(file.relative_to(package).as_posix().encode())
