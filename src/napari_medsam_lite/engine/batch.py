@@ -106,20 +106,22 @@ def _by_processes(
     waiting = iter(cases)
     idle = [_WorkerProcess(threads) for _ in range(min(workers, len(cases)))]
     busy: dict[Future[Result], tuple[Item, _WorkerProcess]] = {}
+    answers: list[Answer[Item, Result]] = []
     try:
         while True:
             for case in islice(waiting, len(idle)):
                 worker = idle.pop()
                 busy[worker.submit(work, case)] = case, worker
+            yield from answers
             if not busy:
                 return
             done, _ = wait(busy, return_when=FIRST_COMPLETED)
-            answers: list[Answer[Item, Result]] = []
+            answers = []
             for future in done:
                 case, worker = busy.pop(future)
-                answers.append(_answer(case, future))
+                answer = _answer(case, future)
+                answers.append(answer)
                 idle.append(worker)
-            yield from answers
     finally:
         for worker in (*idle, *(worker for _, worker in busy.values())):
             worker.close()
