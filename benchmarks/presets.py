@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.acceleration.tuning import calibrate as tuning
+from napari_medsam_lite.acceleration.tuning import compare as tuning
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.settings import AUTO
@@ -65,7 +65,7 @@ def main() -> None:
     sys.stderr.write(f"{len(case.frames)} slices, {len(case.boxes)} boxes\n")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in tuning.calibrate(
+        for row in tuning.measure_presets(
             find_checkpoint(),
             options.device,
             case,

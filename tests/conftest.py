@@ -1,5 +1,7 @@
 """What all tests may use."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,3 +14,28 @@ def shared_ct() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real CT is not here ({folder})")
     return folder
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, not made yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(folder))
+    return folder
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """``with full_disk(at=SIZE):`` no file grows beyond SIZE bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no limit on a file's size")
+
+    @contextmanager
+    def limited(at: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (at, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

@@ -1,26 +1,24 @@
 """What every backend promises, and how far presets are from eager on real slices."""
 
-import subprocess
-import sys
-import threading
-
 import numpy as np
 import pytest
 from tests.acceleration.conftest import BOXES
+from tests.acceleration.processor import needs_units
 
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.errors import BackendUnavailableError, Interrupted, MedSAMLiteError
+from napari_medsam_lite.core.errors import BackendUnavailableError
 
-QUICK = ["eager", "sdpa", "bf16", "openvino"]
+QUICK = ["eager", "sdpa", "openvino", pytest.param("bf16", marks=needs_units("bf16"))]
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_contract(name, checkpoint, frames):
     backend = load_backend(name, "cpu", checkpoint)
     assert backend.preset is PRESETS[name]
-    assert "CPU" in backend.device.upper() or "Xeon" in backend.device
+    assert ("(OpenVINO " in backend.device) == (name == "openvino")
+    assert backend.free_memory() > 2**20
     embeddings = backend.encode_images(frames)
     assert len(embeddings) == len(frames)
     assert all(e.nbytes >= 2 * 256 * 64 * 64 for e in embeddings)
@@ -31,67 +29,6 @@ def test_contract(name, checkpoint, frames):
     alone, _ = backend.decode_boxes(embeddings[:1], BOXES[2:])
     assert dice(alone[0] > 0, logits[2] > 0) > 0.99
     assert np.isfinite(logits).all()
-
-
-def test_openvino_keeps_what_it_gave(checkpoint, frames):
-    """Its own buffers are used again; what it hands out must not change with the next call."""
-    backend = load_backend("openvino", "cpu", checkpoint)
-    first, second = (backend.encode_images(frame[None])[0] for frame in frames)
-    assert not np.array_equal(first, second)
-    logits, _ = backend.decode_boxes([first] * 10, np.repeat(BOXES[:1], 10, axis=0))
-    np.testing.assert_allclose(logits[0], logits[9], atol=0.3)
-
-
-def test_openvino_decodes_boxes_of_one_slice_together_and_answers_in_order(checkpoint, frames):
-    backend = load_backend("openvino", "cpu", checkpoint)
-    first, second = backend.encode_images(frames)
-    owners = [second, first, first, first, second, first, second, second, second, second]
-    boxes = np.array([[20 + 4 * i, 30, 90 + 9 * i, 120] for i in range(len(owners))], np.float32)
-    logits, iou = backend.decode_boxes(owners, boxes)
-    for i, owner in enumerate(owners):
-        alone, score = backend.decode_boxes([owner], boxes[i : i + 1])
-        assert dice(alone[0] > 0, logits[i] > 0) > 0.99
-        assert iou[i] == pytest.approx(score[0], abs=0.02)
-
-
-def test_openvino_gives_up_an_encoding_on_request_and_works_on(checkpoint, frames):
-    backend = load_backend("openvino", "cpu", checkpoint)
-    backend.interrupt()  # with nothing in flight
-    before = backend.encode_images(frames)
-    ended = []
-
-    def encode():
-        try:
-            while True:
-                backend.encode_images(frames)
-        except MedSAMLiteError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=encode)
-    thread.start()
-    while thread.is_alive():
-        backend.interrupt()
-        thread.join(0.01)
-    assert isinstance(ended[0], Interrupted)
-    for one, other in zip(before, backend.encode_images(frames), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_openvino_starts_without_torch_the_second_time(checkpoint):
-    load_backend("openvino", "cpu", checkpoint)
-    code = (
-        "import sys; from napari_medsam_lite.acceleration.load import load_backend;"
-        "from napari_medsam_lite.model.weights import find_checkpoint;"
-        "load_backend('openvino', 'cpu', find_checkpoint());"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_openvino_fails_as_this_package_does(checkpoint):
-    backend = load_backend("openvino", "cpu", checkpoint)
-    with pytest.raises(MedSAMLiteError, match="OpenVINO failed in the decoder"):
-        backend.decode_boxes([np.zeros((5, 256), np.float16)], BOXES[:1])
 
 
 def test_a_preset_that_cannot_run_is_refused(checkpoint):
@@ -139,7 +76,9 @@ def eager_masks(checkpoint, real):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sdpa", "nested", "bf16", "openvino"])
+@pytest.mark.parametrize(
+    "name", ["sdpa", "nested", "openvino", pytest.param("bf16", marks=needs_units("bf16"))]
+)
 def test_agreement_on_real_slices(name, checkpoint, real, eager_masks):
     masks = masks_of(name, checkpoint, real)
     agreement = np.mean([dice(a, b) for a, b in zip(masks, eager_masks, strict=True)])

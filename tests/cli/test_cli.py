@@ -156,7 +156,7 @@ def test_presets_before_they_are_measured(capsys, caches):
 
 
 def test_presets_when_measured(capsys, caches, monkeypatch):
-    from napari_medsam_lite.acceleration.tuning import calibrate as tuning
+    from napari_medsam_lite.acceleration.tuning import compare as tuning
 
     figures = {"encode": 0.5, "decode": 0.05, "load": 1.0, "memory": 2**20, "device": "cpu"}
 

@@ -25,7 +25,21 @@ def leave_a_mark(path):
     return str(path)
 
 
-def die(case):
-    """End the process, as running out of memory does."""
-    os.kill(os.getpid(), signal.SIGKILL)
+def die_on_three(case):
+    """End the process on case 3, as running out of memory does."""
+    if case == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
     return case
+
+
+def die_once(path):
+    """End the process unless the file `path` says that it was tried before."""
+    if not Path(path).exists():
+        Path(path).write_text("tried")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Path(path).read_text()
+
+
+def divide(case):
+    """Not careful with 0."""
+    return 12 / case

@@ -1,14 +1,21 @@
 """What two processes do to one disk cache at once; they must be able to import it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from napari_medsam_lite.core.window import AS_STORED
+from napari_medsam_lite.core.window import AS_STORED, Limits
 from napari_medsam_lite.engine.disk_cache import OVERHEAD, DiskCache
-from napari_medsam_lite.engine.embedding_key import EmbeddingKey
+
+
+@dataclass(frozen=True)
+class Key:
+    slice: int
+    limits: Limits = AS_STORED
 
 
 def key(index):
-    return EmbeddingKey("volume", 0, index, AS_STORED, "sdpa on a CPU with a checkpoint")
+    return Key(index)
 
 
 def array(value=0, count=1000):

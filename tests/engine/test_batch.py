@@ -1,4 +1,6 @@
 import json
+import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -76,23 +78,71 @@ def test_processes_share_the_cores(work):
     assert outcomes[2].result[2] != os.getpid()
 
 
-def test_a_process_that_dies_is_told(work):
-    (outcome,) = run_in_processes(work.die, [1], 2)
-    assert isinstance(outcome.error, MedSAMLiteError)
-    assert "worker process ended" in str(outcome.error)
+def test_a_process_that_dies_costs_its_case_alone(work):
+    outcomes = {o.case: o for o in run_in_processes(work.die_on_three, list(range(8)), 2)}
+    assert sorted(outcomes) == list(range(8))
+    error = outcomes.pop(3).error
+    assert isinstance(error, MedSAMLiteError)
+    assert "worker process ended" in str(error)
+    assert all(o.error is None and o.result == case for case, o in outcomes.items())
 
 
-def test_no_scheduler_there(monkeypatch):
+def test_a_case_whose_process_died_is_tried_once_more(work, tmp_path):
+    (outcome,) = run_in_processes(work.die_once, [tmp_path / "case"], 2)
+    assert outcome.result == "tried"
+
+
+def divisions(work, how):
+    if how == "overlapped":
+        return run_overlapped(int, lambda _, case: work.divide(case), max, [1, 0, 3])
+    return run_in_processes(work.divide, [1, 0, 3], 2)
+
+
+@pytest.mark.parametrize("how", ["overlapped", "processes"])
+def test_what_was_not_expected_is_told_in_a_sentence(work, caplog, how):
+    with caplog.at_level(logging.INFO):
+        outcomes = {o.case: o for o in divisions(work, how)}
+    assert sorted(outcomes) == [0, 1, 3]
+    assert outcomes[1].error is outcomes[3].error is None
+    error = outcomes[0].error
+    assert str(error) == "Something unexpected went wrong (ZeroDivisionError: division by zero)."
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert "return 12 / case" in caplog.text  # the traceback
+
+
+def test_too_little_memory_is_told():
+    def segment(case, _):
+        raise MemoryError
+
+    (outcome,) = run_overlapped(int, segment, max, [1])
+    assert "memory is too small" in str(outcome.error)
+
+
+def test_stopping_ends_the_processes(work, tmp_path):
+    outcomes = run_in_processes(work.leave_a_mark, [tmp_path / str(i) for i in range(50)], 2)
+    next(outcomes)
+    outcomes.close()
+    assert multiprocessing.active_children() == []
+    assert len(list(tmp_path.iterdir())) < 10
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://127.0.0.1:1", "", "nonsense", "nonsense://x:1", "tcp://127.0.0.1:port", "ucx://1:2"],
+)
+def test_no_scheduler_there(monkeypatch, address):
     pytest.importorskip("distributed")
     monkeypatch.setattr("napari_medsam_lite.engine.batch.CONNECT_SECONDS", 0.5)
     with pytest.raises(BackendUnavailableError, match="No Dask scheduler answers"):
-        list(run_on_cluster(abs, [1], "tcp://127.0.0.1:1"))
+        list(run_on_cluster(abs, [1], address))
 
 
 @pytest.fixture
-def cluster(work, tmp_path):
-    """A real scheduler and two workers, each a process of its own; gives address and workers."""
+def cluster(work, tmp_path, monkeypatch):
+    """A real scheduler and three workers, each a process of its own; gives address and workers."""
     pytest.importorskip("distributed")
+    # Else a case takes four workers with it before Dask gives it up.
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     scheduler_file = tmp_path / "scheduler.json"
 
     def launch(*arguments):
@@ -111,7 +161,7 @@ def cluster(work, tmp_path):
     )
     options = ("--nthreads=1", "--no-nanny", "--no-dashboard")
     workers = [
-        launch("dask_worker", f"--scheduler-file={scheduler_file}", *options) for _ in range(2)
+        launch("dask_worker", f"--scheduler-file={scheduler_file}", *options) for _ in range(3)
     ]
     try:
         yield scheduler_address(scheduler_file), workers
@@ -132,15 +182,35 @@ def scheduler_address(file):
     raise TimeoutError("the Dask scheduler did not start")
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+dask_warns = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@dask_warns
 def test_a_cluster_answers_every_case_once_though_a_worker_dies(cluster, work, tmp_path):
-    """What the dead worker did and had not handed over is done again."""
+    """What the dead worker was on is done again, what it had handed over is not."""
     address, workers = cluster
-    cases = [tmp_path / f"{i}.txt" for i in range(8)]
+    cases = [tmp_path / f"{i}.txt" for i in range(12)]
     done = []
     for outcome in run_on_cluster(work.leave_a_mark, cases, address):
         done.append(outcome.case)
-        if len(done) == 1:
-            os.kill(workers[0].pid, signal.SIGKILL)
-    assert sorted(done) == cases
+        if len(done) == 6:
+            for worker in workers[:2]:
+                os.kill(worker.pid, signal.SIGKILL)
+    assert sorted(done) == sorted(cases)
     assert all("done" in path.read_text() for path in cases)
+    assert [path.read_text().count("begun") for path in done[:6]] == [1] * 6
+
+
+@dask_warns
+def test_a_case_that_kills_workers_is_told_and_the_others_are_answered(cluster, work):
+    outcomes = {o.case: o for o in run_on_cluster(work.die_on_three, list(range(8)), cluster[0])}
+    assert sorted(outcomes) == list(range(8))
+    assert "worker process ended" in str(outcomes.pop(3).error)
+    assert all(o.error is None and o.result == case for case, o in outcomes.items())
+
+
+@dask_warns
+def test_what_was_not_expected_on_a_cluster(cluster, work):
+    outcomes = {o.case: o for o in run_on_cluster(work.divide, [1, 0, 3], cluster[0])}
+    assert outcomes[3].result == 4
+    assert "ZeroDivisionError: division by zero" in str(outcomes[0].error)

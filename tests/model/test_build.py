@@ -77,6 +77,40 @@ def test_a_truncated_checkpoint(size, official, tmp_path):
         load_lite_medsam(find_checkpoint(path))
 
 
+def test_a_flipped_bit_in_a_tensor(state, tmp_path):
+    checkpoint = saved(state, tmp_path)
+    content = bytearray(checkpoint.path.read_bytes())
+    values = state["mask_decoder.output_upscaling.0.weight"].numpy().tobytes()
+    content[bytes(content).index(values) + len(values) // 2] ^= 1 << 6
+    checkpoint.path.write_bytes(content)
+    torch.load(checkpoint.path, weights_only=True)  # torch sees nothing
+    with pytest.raises(CheckpointError, match=r"mine\.pth cannot be read .* damaged"):
+        load_lite_medsam(find_checkpoint(checkpoint.path))
+
+
+def test_a_checkpoint_of_the_old_format_has_no_checksums(state, tmp_path):
+    path = tmp_path / "old.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    assert len(load_lite_medsam(find_checkpoint(path)).state_dict()) == 435
+
+
+NAME = "mask_decoder.iou_token.weight"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.empty(1, 256, device="meta"),
+        torch.zeros(1, 256).to_sparse(),
+        torch.zeros(1, 256, dtype=torch.complex64),
+    ],
+    ids=["meta", "sparse", "complex"],
+)
+def test_weights_without_plain_values_are_named(odd, state, tmp_path):
+    with pytest.raises(CheckpointError, match=rf"without plain values.*\({NAME}\)"):
+        load_lite_medsam(saved({**state, NAME: odd}, tmp_path))
+
+
 class Evil:
     def __reduce__(self):
         return print, ("executed",)

@@ -48,6 +48,10 @@ class Backend(Protocol):
         """
         ...
 
+    def free_memory(self) -> int:
+        """Bytes that are free where embeddings are: on the GPU, or in the computer."""
+        ...
+
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
         """What can be stored of an embedding, in half precision: its values are of order one."""
         ...

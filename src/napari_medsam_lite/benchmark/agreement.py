@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_medsam_lite.acceleration.tuning.calibrate import CalibrationCase
+from napari_medsam_lite.acceleration.tuning.compare import CalibrationCase
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.window import parse_window
 from napari_medsam_lite.engine.preprocess import encoder_frames

@@ -11,7 +11,7 @@ from typing import Any
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.benchmark.agreement import phantom_case
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import PUBLISHED, BatchTime, sample_files, time_batches

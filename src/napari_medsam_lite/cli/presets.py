@@ -7,9 +7,11 @@ from typing import Any
 
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.choose import best_preset
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS, Preset
 from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement, remembered
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
+from napari_medsam_lite.acceleration.tuning.remembered import remembered
 from napari_medsam_lite.cli.options import Commands, add_command, print_json, status_line
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint
@@ -62,7 +64,8 @@ def to_row(preset: Preset, measured: Measurement | None, device: str, auto: str)
     row["seconds_a_box"] = round(measured.decode, 4) if known and measured else None
     row["memory_mib"] = round(measured.memory / MEBI) if known and measured else None
     row["agreement"] = round(measured.agreement, 4) if known and measured else None
-    row["warning"] = measured.warning if known and measured else None
+    warning = measured.warning if known and measured else None
+    row["warning"] = warning or emulated(preset.name, device)
     row["auto"] = preset.name == auto
     return row
 

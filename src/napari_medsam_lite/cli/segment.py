@@ -31,7 +31,6 @@ from napari_medsam_lite.engine.batch import (
     run_on_cluster,
     run_overlapped,
 )
-from napari_medsam_lite.engine.disk_cache import check_zarr
 from napari_medsam_lite.io.boxes import read_boxes
 from napari_medsam_lite.io.formats import SUFFIXES, file_suffix, list_cases
 from napari_medsam_lite.io.runfile import load_run
@@ -123,8 +122,6 @@ def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> No
 
 def gather_settings(args: argparse.Namespace) -> Settings:
     """The settings of the run file, if one is given, under those of the command line."""
-    if args.cache:
-        check_zarr()
     settings = Settings(args.preset, args.device, args.checkpoint, cache=args.cache)
     if args.run:
         record = load_run(args.run)

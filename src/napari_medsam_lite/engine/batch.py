@@ -1,26 +1,47 @@
 """Many cases: in this process, in worker processes, or on a Dask cluster.
 
 A case is done by one function of one argument; what it is and where its files are is the caller's
-matter. A case that fails is an outcome like any other and stops no other case.
+matter. A case that fails, in whatever way, is an outcome like any other and stops no other case.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
+from napari_medsam_lite.core.errors import (
+    BackendUnavailableError,
+    DeviceMemoryError,
+    MedSAMLiteError,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Answer = tuple[Item, Result | None, BaseException | None]
+"""A case, and its result or what was raised instead."""
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+ENDED_TWICE = (
+    "Its worker process ended without an answer, and again when it was tried alone; most likely "
+    "the memory is too small for it."
+)
 
 
 @dataclass(frozen=True)
@@ -50,30 +71,91 @@ def run_overlapped(
             coming = [reader.submit(read, following) for following in cases[i + 1 : i + 2]]
             try:
                 answer = segment(case, contents.result())
-            except MedSAMLiteError as error:
-                yield Outcome(case, error=error)
+            except Exception as error:
+                yield _outcome(case, None, error)
             else:
                 leaving.append((case, writer.submit(write, case, answer)))
             while len(leaving) > 1:
-                yield _outcome(*leaving.pop(0))
+                yield _outcome(*_answer(*leaving.pop(0)))
         for pending in leaving:
-            yield _outcome(*pending)
+            yield _outcome(*_answer(*pending))
 
 
 def run_in_processes(
     work: Callable[[Item], Result], cases: Sequence[Item], workers: int
 ) -> Iterator[Outcome[Item, Result]]:
-    """Cases in `workers` new processes, as they are done; the cores are divided among them."""
+    """Cases in `workers` new processes, as they are done; the cores are divided among them.
+
+    A process that dies costs the case that it was on and no other. That one is tried once more at
+    the end, when no other process wants memory.
+    """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(
-        min(workers, len(cases)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=limit_threads,
-        initargs=(threads,),
-    ) as pool:
-        futures = {pool.submit(work, case): case for case in cases}
-        for future in as_completed(futures):
-            yield _outcome(futures[future], future)
+    dropped: list[Item] = []
+    for answer in _by_processes(work, cases, workers, threads):
+        if isinstance(answer[2], BrokenProcessPool):
+            dropped.append(answer[0])
+        else:
+            yield _outcome(*answer)
+    for case in dropped:
+        yield from (_outcome(*answer) for answer in _by_processes(work, [case], 1, threads))
+
+
+def _by_processes(
+    work: Callable[[Item], Result], cases: Sequence[Item], workers: int, threads: int
+) -> Iterator[Answer[Item, Result]]:
+    waiting = iter(cases)
+    idle = [_WorkerProcess(threads) for _ in range(min(workers, len(cases)))]
+    busy: dict[Future[Result], tuple[Item, _WorkerProcess]] = {}
+    answers: list[Answer[Item, Result]] = []
+    try:
+        while True:
+            for case in islice(waiting, len(idle)):
+                worker = idle.pop()
+                busy[worker.submit(work, case)] = case, worker
+            yield from answers
+            if not busy:
+                return
+            done, _ = wait(busy, return_when=FIRST_COMPLETED)
+            answers = []
+            for future in done:
+                case, worker = busy.pop(future)
+                answer = _answer(case, future)
+                answers.append(answer)
+                idle.append(worker)
+    finally:
+        for worker in (*idle, *(worker for _, worker in busy.values())):
+            worker.close()
+
+
+class _WorkerProcess:
+    """One process, started anew when it has died.
+
+    Not one pool of several: there, all that waits fails when one process dies, and nothing tells
+    which case it was on.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = self._start()
+
+    def submit(self, work: Callable[[Item], Result], case: Item) -> Future[Result]:
+        try:
+            return self._pool.submit(work, case)
+        except BrokenProcessPool:
+            self.close()
+            self._pool = self._start()
+            return self._pool.submit(work, case)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=limit_threads,
+            initargs=(self._threads,),
+        )
 
 
 def run_on_cluster(
@@ -82,28 +164,68 @@ def run_on_cluster(
     """Cases on the Dask cluster whose scheduler is at `address`, as they are done.
 
     Each case is answered once. What a dying worker had not handed over, Dask gives to another one,
-    so `work` must bear to be done again: a labels file is then replaced by an equal one.
+    so `work` must bear to be done again: a labels file is then replaced by an equal one. A case
+    that Dask gives up, because workers died on it, is tried once more at the end.
 
     Raises
     ------
     BackendUnavailableError
         If Dask's distributed package is not installed, or no scheduler answers.
     """
+    client = _client(address)
+    from distributed import KilledWorker
+
+    with client:
+        dropped: list[Item] = []
+        for answer in _by_cluster(client, work, cases):
+            if isinstance(answer[2], KilledWorker):
+                dropped.append(answer[0])
+            else:
+                yield _outcome(*answer)
+        for case in dropped:
+            yield from (_outcome(*answer) for answer in _by_cluster(client, work, [case]))
+
+
+def _client(address: str) -> Any:
     try:
         from distributed import Client
-        from distributed import as_completed as as_dask_completes
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise BackendUnavailableError(
             "A cluster needs Dask: pip install 'napari-medsam-lite[distributed]'."
         ) from None
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        # First, because a client that refuses its address leaves its event loop running.
+        get_address_host_port(address)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise BackendUnavailableError(f"No Dask scheduler answers at {address}.") from error
-    with client:
-        futures = {client.submit(work, case, pure=False): case for case in cases}
-        for future in as_dask_completes(futures, loop=client.loop):
-            yield _outcome(futures[future], future)
+        raise BackendUnavailableError(
+            f"No Dask scheduler answers at '{address}'; an address is like tcp://192.168.0.7:8786."
+        ) from error
+
+
+def _by_cluster(
+    client: Any, work: Callable[[Item], Result], cases: Sequence[Item]
+) -> Iterator[Answer[Item, Result]]:
+    from distributed import as_completed
+
+    futures = {client.submit(work, case, pure=False): case for case in cases}
+    arriving = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
+    for batch in arriving.batches():
+        answers: list[Answer[Item, Result]] = []
+        for future, result in batch:
+            case = futures.pop(future)
+            match future.status:
+                case "finished":
+                    answers.append((case, result, None))
+                case "error":
+                    answers.append((case, None, result[1]))
+                case _:
+                    answers.append((case, None, MedSAMLiteError("The Dask cluster was lost.")))
+            # What is here is no longer wanted there: else, when the worker that holds it dies, the
+            # case would be run again.
+            future.release()
+        yield from answers
 
 
 def limit_threads(threads: int) -> None:
@@ -112,10 +234,33 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
-def _outcome(case: Item, future: Any) -> Outcome[Item, Result]:
-    try:
-        return Outcome(case, result=future.result())
-    except MedSAMLiteError as error:
+def _answer(case: Item, future: Future[Result]) -> Answer[Item, Result]:
+    """What came of a future; waits for it."""
+    error = future.exception()
+    return case, None if error else future.result(), error
+
+
+def _outcome(
+    case: Item, result: Result | None, error: BaseException | None
+) -> Outcome[Item, Result]:
+    if error is None:
+        return Outcome(case, result=result)
+    if not isinstance(error, Exception):  # Ctrl-C
+        raise error
+    if isinstance(error, MedSAMLiteError):
         return Outcome(case, error=error)
-    except (BrokenProcessPool, MemoryError) as error:
-        return Outcome(case, error=MedSAMLiteError(f"The worker process ended: {error}"))
+    log.info("%s failed", case, exc_info=error)
+    sentence = _sentence(error)
+    sentence.__cause__ = error
+    return Outcome(case, error=sentence)
+
+
+def _sentence(error: Exception) -> MedSAMLiteError:
+    """What was not expected, for people."""
+    name = type(error).__name__
+    if isinstance(error, BrokenProcessPool) or name == "KilledWorker":
+        return DeviceMemoryError(ENDED_TWICE)
+    if isinstance(error, MemoryError):
+        return DeviceMemoryError("The memory is too small for it; close other programs.")
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return MedSAMLiteError(f"Something unexpected went wrong ({name}: {first_line}).")

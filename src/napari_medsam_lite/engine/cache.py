@@ -6,8 +6,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 if TYPE_CHECKING:
@@ -24,15 +22,15 @@ class EmbeddingCache:
     Parameters
     ----------
     max_bytes : int, optional
-        Default: a quarter of the free memory, at most 2 GiB.
+        Default: a quarter of the memory that is free where the embeddings are, on the GPU or in the
+        computer, at most 2 GiB. It follows what other programs take and give back.
     disk : DiskCache, optional
         A second level: what is kept goes there too, and what is not in memory is looked for there.
     """
 
     def __init__(self, max_bytes: int | None = None, disk: DiskCache | None = None) -> None:
-        if max_bytes is None:
-            max_bytes = min(MOST_BYTES, int(psutil.virtual_memory().available * SHARE_OF_FREE))
-        self.max_bytes = max_bytes
+        self._follows_memory = max_bytes is None
+        self.max_bytes = MOST_BYTES if max_bytes is None else max_bytes
         self.disk = disk
         self._entries: OrderedDict[EmbeddingKey, Any] = OrderedDict()
         self._bytes = 0
@@ -68,7 +66,7 @@ class EmbeddingCache:
         if array is None or backend is None:
             return None
         embedding = backend.embedding_from_array(array)
-        self._keep(key, embedding)
+        self._keep(key, embedding, backend)
         return embedding
 
     def put(self, key: EmbeddingKey, embedding: Any, backend: Backend | None = None) -> Any:
@@ -81,11 +79,15 @@ class EmbeddingCache:
             array = backend.embedding_to_array(embedding)
             self.disk.put(key, array)
             embedding = backend.embedding_from_array(array)
-        self._keep(key, embedding)
+        self._keep(key, embedding, backend)
         return embedding
 
-    def _keep(self, key: EmbeddingKey, embedding: Any) -> None:
+    def _keep(self, key: EmbeddingKey, embedding: Any, backend: Backend | None) -> None:
+        free = backend.free_memory() if self._follows_memory and backend is not None else None
         with self._lock:
+            if free is not None:
+                # What is held here is no other program's, so it counts as free.
+                self.max_bytes = min(MOST_BYTES, int((free + self._bytes) * SHARE_OF_FREE))
             if key in self._entries:
                 self._bytes -= self._entries.pop(key).nbytes
             self._entries[key] = embedding

@@ -1,7 +1,7 @@
 """Embeddings kept on disk, so that a case opened again needs no encoding.
 
-One file a slice, a zarr array (format 3) in a zip: it appears whole or not at all, and the zip's
-checksums tell a damaged one. It is only ever a copy: whatever goes wrong, the slice is encoded.
+One ``.npz`` a slice: it appears whole or not at all, and the zip's checksum tells a damaged one. It
+is only ever a copy: whatever goes wrong, the slice is encoded.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import hashlib
 import logging
 import os
 import threading
-import uuid
 import zipfile
 from dataclasses import asdict
-from functools import cache
-from importlib import metadata
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite import __version__
-from napari_medsam_lite.core.errors import BackendUnavailableError
-from napari_medsam_lite.core.files import cache_folder
+from napari_medsam_lite.acceleration.code_version import code_version
+from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.files import cache_folder, replacing
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.embedding_key import EmbeddingKey
@@ -31,8 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 10 * 2**30
-SUFFIX = ".zarr.zip"
-OVERHEAD = 2048
+SUFFIX = ".npz"
+FORMER_SUFFIX = ".zarr.zip"
+"""Of files that are not read any more; they go as room is made."""
+OVERHEAD = 512
 """Bytes of a file besides its array, at most."""
 SHARE_TO_CLEAR = 0.05
 """Of the bound, cleared at once when it is reached: looking through the folder takes time."""
@@ -44,6 +44,7 @@ CODE = (
     "core/frame.py",
     "core/window.py",
 )
+"""What decides on an embedding: another version of it does not use what this one kept."""
 
 
 class DiskCache:
@@ -59,15 +60,9 @@ class DiskCache:
     max_bytes : int
         What the folder may hold. Several processes that write at once may pass it by a twentieth
         each.
-
-    Raises
-    ------
-    BackendUnavailableError
-        If zarr is not installed.
     """
 
     def __init__(self, folder: str | Path | None = None, max_bytes: int = MAX_BYTES) -> None:
-        check_zarr()
         self.folder = default_folder() if folder is None else Path(folder)
         self.max_bytes = max_bytes
         self._room = 0
@@ -77,10 +72,10 @@ class DiskCache:
         """The array put under `key`, or None if it is not there or damaged."""
         file = self.file(key)
         try:
-            array = _unpack(file)
+            array = _read(file)
         except FileNotFoundError:
             return None
-        except Exception as error:  # a damaged file makes zipfile and zarr raise all kinds
+        except Exception as error:  # a damaged file makes zipfile and numpy raise all kinds
             log.info("%s cannot be read: %r", file, error)
             return None
         try:
@@ -95,23 +90,19 @@ class DiskCache:
         if size > self.max_bytes:
             return
         file = self.file(key)
-        unfinished = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
         try:
             # For the user alone: the pictures of patients are not far from their embeddings.
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._make_room(size)
-            try:
-                _pack(unfinished, array, key)
-                unfinished.replace(file)
-            finally:
-                unfinished.unlink(missing_ok=True)
-        except OSError as error:
+            with replacing(file) as unfinished:
+                np.savez(unfinished, embedding=array)
+        except (OSError, FileFormatError) as error:
             log.info("%s is not kept: %s", file, error)
 
     def file(self, key: EmbeddingKey) -> Path:
-        """Where the array of `key` is kept: a name for the case, and the slice's number."""
-        case = asdict(key) | {"code": code_version()}
-        name = hashlib.blake2b(repr(sorted(case.items())).encode(), digest_size=16).hexdigest()
+        """Where the array of `key`, a dataclass of plain values, is kept."""
+        text = repr((sorted(asdict(key).items()), code_version(*CODE)))
+        name = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return self.folder / f"{name}{SUFFIX}"
 
     def _make_room(self, size: int) -> None:
@@ -126,7 +117,7 @@ class DiskCache:
         """Remove the least recently used until at most `most` bytes are left; how many less."""
         files = []
         # What a process that was killed left unfinished is never used, so it goes in its turn.
-        for path in self.folder.glob(f"*{SUFFIX}*"):
+        for path in (p for end in (SUFFIX, FORMER_SUFFIX) for p in self.folder.glob(f"*{end}*")):
             try:
                 status = path.stat()
             except FileNotFoundError:  # another process removed it
@@ -146,66 +137,17 @@ def default_folder() -> Path:
     return cache_folder("embeddings")
 
 
-def check_zarr() -> None:
-    """Raise BackendUnavailableError unless zarr 3 or newer is installed."""
-    try:
-        version = metadata.version("zarr")
-    except metadata.PackageNotFoundError:
-        version = "0"
-    if int(version.split(".")[0]) < 3:
-        raise BackendUnavailableError(
-            "Keeping embeddings on disk needs the package zarr, version 3: "
-            "pip install 'napari-medsam-lite[disk-cache]'."
-        )
-
-
-@cache
-def code_version() -> str:
-    """Names the code that decides on an embedding: another one does not use what this one kept."""
-    digest = hashlib.blake2b(__version__.encode(), digest_size=8)
-    package = Path(__file__).parents[1]
-    for pattern in CODE:
-        for file in sorted(package.glob(pattern)):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _pack(file: Path, array: NDArray[np.float16], key: EmbeddingKey) -> None:
-    """Write a zip that zarr can open, not compressed: an embedding would shrink by 6 %."""
-    import zarr
-    from zarr.storage import MemoryStore
-
-    parts: dict[str, Any] = {}
-    zarr.create_array(
-        MemoryStore(parts),
-        data=array,
-        chunks=array.shape,
-        compressors=None,
-        fill_value=np.nan,
-        attributes=asdict(key),
-    )
-    with zipfile.ZipFile(file, "w") as packed:
-        for name, part in parts.items():
-            packed.writestr(name, part.to_bytes())
-
-
-def _unpack(file: Path) -> NDArray[np.float16]:
-    """The array of a zip; reading a part to its end compares its checksum.
+def _read(file: Path) -> NDArray[np.float16]:
+    """The array of a file.
 
     Raises
     ------
     Exception
-        Of any kind, if the zip is damaged; FileNotFoundError, if there is none.
+        Of any kind, if the file is damaged; FileNotFoundError, if there is none.
     """
     with zipfile.ZipFile(file) as packed:
-        contents = {name: packed.read(name) for name in packed.namelist()}
-    import zarr
-    from zarr.core.buffer import cpu
-    from zarr.storage import MemoryStore
-
-    parts: dict[str, Any] = {n: cpu.Buffer.from_bytes(part) for n, part in contents.items()}
-    array: NDArray[np.float16] = zarr.open_array(MemoryStore(parts), mode="r")[...]
-    # zarr takes a part that is missing for one of fill values only.
-    if np.isnan(array).any():
-        raise ValueError("a part is missing")
+        # To its end, because only then is the checksum compared: numpy alone would stop where a
+        # damaged header says that the array ends.
+        content = packed.read("embedding.npy")
+    array: NDArray[np.float16] = np.load(BytesIO(content), allow_pickle=False)
     return array

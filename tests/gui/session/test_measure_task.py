@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session import controller

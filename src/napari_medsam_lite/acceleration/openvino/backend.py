@@ -6,35 +6,28 @@ cache of compiled networks.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.backend import Progress
+from napari_medsam_lite.acceleration.openvino.files import (
+    NetworkFiles,
+    checked_cache,
+    network_files,
+)
 from napari_medsam_lite.acceleration.presets import Preset
 from napari_medsam_lite.core.errors import BackendUnavailableError, Interrupted, MedSAMLiteError
-from napari_medsam_lite.core.files import cache_folder
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import Checkpoint
 
 Embedding = NDArray[np.float16]
-
-PARTS = ("encoder", "prompts", "decoder")
-CODE = (
-    "model/*.py",
-    "acceleration/torch/folded/*.py",
-    "acceleration/torch/attention.py",
-    "acceleration/openvino/export.py",
-)
-"""What decides on the network's files: mend any of it, and they are made anew."""
 
 MAX_BATCH = 8
 """Boxes decoded at a time: more do not make one faster, and each holds some ten megabytes."""
@@ -51,23 +44,11 @@ class OpenVinoBackend:
         self.preset, self.checkpoint = preset, checkpoint
         core = ov.Core()
         target = "CPU" if device in (AUTO, "cpu") else device.upper()
-        folder = network_folder(checkpoint, target, progress)
-        core.set_property({"CACHE_DIR": str(folder / "compiled")})
-        files = {part: f"{part}.xml" for part in PARTS}
-        if preset.precision == "int8-static":
-            files["encoder"] = quantised_encoder(folder, progress)
         precision = _precision(core, target)
-        kind = target, precision
-        progress("loading OpenVINO")
-        try:
-            self._parts = {
-                part: _load(core, folder / file, *(("CPU", "f32") if part == "prompts" else kind))
-                for part, file in files.items()
-            }
-        except RuntimeError as error:
-            raise BackendUnavailableError(
-                f"OpenVINO cannot load the network on {target}: {str(error).splitlines()[0]}"
-            ) from error
+        int8 = preset.precision == "int8-static"
+        with network_files(checkpoint, target, int8, progress) as files:
+            progress("loading OpenVINO")
+            self._parts = _load_parts(core, files, target, precision)
         self.device = f"{core.get_property(target, 'FULL_DEVICE_NAME')} (OpenVINO {precision})"
         # Kept: fresh memory for each batch would be mapped page by page.
         self._images = np.empty((MAX_BATCH, 4096, 256), np.float16)
@@ -103,6 +84,10 @@ class OpenVinoBackend:
     def interrupt(self) -> None:
         """See `Backend`; it takes about a millisecond."""
         self._parts["encoder"].cancel()
+
+    def free_memory(self) -> int:
+        """See `Backend`."""
+        return int(psutil.virtual_memory().available)
 
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:
         """See `Backend`; it is one already."""
@@ -141,61 +126,21 @@ def _batches(embeddings: Sequence[Embedding]) -> list[list[int]]:
     ]
 
 
-def network_folder(checkpoint: Checkpoint, target: str, progress: Progress) -> Path:
-    """The folder with the network's OpenVINO files; they are written if they are not there.
-
-    Its name says what the files depend on: checkpoint, OpenVINO, the code that wrote them, and the
-    kind of attention. On a processor the usual softmax would take a fifth of the encoder's time;
-    the way around it needs a float's range, so other devices, which compute in float16, keep it.
-    """
-    code = hashlib.sha256()
-    package = Path(__file__).parents[2]
-    for pattern in CODE:
-        for file in sorted(package.glob(pattern)):
-            code.update(file.read_bytes())
-    key = f"{checkpoint.sha256[:16]}-{metadata.version('openvino')}-{code.hexdigest()[:8]}"
-    if target != "CPU":
-        key += "-softmax"
-    root = cache_folder("openvino")
-    folder = root / key
-    if not folder.exists():
-        from napari_medsam_lite.acceleration.openvino.export import export
-        from napari_medsam_lite.acceleration.torch.attention import unshifted_attention
-        from napari_medsam_lite.model.layers import manual_attention
-
-        progress("converting the network for OpenVINO, once")
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as unfinished:
-            attend = unshifted_attention if target == "CPU" else manual_attention
-            export(checkpoint, Path(unfinished) / key, attend)
-            _publish(Path(unfinished) / key, folder)
-    return folder
-
-
-def quantised_encoder(folder: Path, progress: Progress) -> str:
-    """The name of the 8-bit encoder's file in `folder`; it is made if it is not there."""
-    name = "encoder-int8.xml"
-    if not (folder / name).exists():
-        from napari_medsam_lite.acceleration.openvino.export import quantise
-
-        progress("quantising the encoder, once")
-        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-            quantise(folder / "encoder.xml", Path(unfinished) / name)
-            # The weights go first: whoever sees the .xml finds its .bin.
-            for suffix in (".bin", ".xml"):
-                Path(unfinished, name).with_suffix(suffix).replace(
-                    (folder / name).with_suffix(suffix)
-                )
-    return name
-
-
-def _publish(finished: Path, folder: Path) -> None:
-    """Move a finished folder to its place, unless another process was sooner."""
-    try:
-        finished.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
+def _load_parts(core: Any, files: NetworkFiles, target: str, precision: str) -> dict[str, Any]:
+    """Encoder, prompts and decoder, ready to run; their files are not needed any more."""
+    with checked_cache(files.compiled) as compiled:
+        # Without a folder to keep, the files go soon: on Windows they could not while mapped.
+        core.set_property({"CACHE_DIR": str(compiled)} if compiled else {"ENABLE_MMAP": False})
+        try:
+            return {
+                "encoder": _load(core, files.encoder, target, precision),
+                "prompts": _load(core, files.prompts, "CPU", "f32"),
+                "decoder": _load(core, files.decoder, target, precision),
+            }
+        except RuntimeError as error:
+            raise BackendUnavailableError(
+                f"OpenVINO cannot load the network on {target}: {str(error).splitlines()[0]}"
+            ) from error
 
 
 def _precision(core: Any, target: str) -> str:

@@ -46,6 +46,8 @@ def export(checkpoint: Checkpoint, folder: Path, attend: Attend) -> None:
     ------
     CheckpointError
         As `load_lite_medsam`.
+    OSError
+        If a file cannot be written.
     """
     network = FoldedMedSAM(load_lite_medsam(checkpoint), attend)
     image = torch.rand(1, 3, FRAME, FRAME)
@@ -85,7 +87,7 @@ def _write(
         steps.input(0).tensor().set_element_type(ov.Type.f16)
     if half_out:
         steps.output(0).tensor().set_element_type(ov.Type.f16)
-    ov.save_model(steps.build(), path, compress_to_fp16=False)
+    _save(steps.build(), path)
 
 
 def quantise(source: Path, target: Path) -> None:
@@ -112,4 +114,13 @@ def quantise(source: Path, target: Path) -> None:
                 smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1),
             ),
         )
-    ov.save_model(model, target, compress_to_fp16=False)
+    _save(model, target)
+
+
+def _save(model: Any, path: Path) -> None:
+    import openvino as ov
+
+    try:
+        ov.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # "iostream error": a full disk has no type of its own there
+        raise OSError(f"{path} cannot be written") from error

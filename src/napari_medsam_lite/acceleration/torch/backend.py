@@ -17,6 +17,7 @@ from napari_medsam_lite.acceleration.torch.apply_preset import apply_preset, hal
 from napari_medsam_lite.acceleration.torch.device import (
     available_devices,
     device_label,
+    free_memory,
     resolve_device,
 )
 from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
@@ -89,6 +90,11 @@ class TorchBackend:
 
     def interrupt(self) -> None:
         """See `Backend`; torch always finishes what it has begun."""
+
+    @plain_errors
+    def free_memory(self) -> int:
+        """See `Backend`."""
+        return free_memory(self._device)
 
     @plain_errors
     def embedding_to_array(self, embedding: Embedding) -> NDArray[np.float16]:

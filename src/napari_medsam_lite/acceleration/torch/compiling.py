@@ -46,9 +46,7 @@ class CompiledMedSAM:
         max_autotune: bool,
         progress: Callable[[str], None],
     ) -> None:
-        # Kept across runs: torch's default is the temporary folder, which many systems empty.
-        cache = cache_folder("inductor")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+        _keep_what_is_built()
         self._fixed = CUDA_BATCH if max_autotune else None
         self._network = network
         mode = "max-autotune" if max_autotune else None
@@ -94,6 +92,18 @@ class CompiledMedSAM:
         ]
         logits, iou = (torch.cat(outputs)[: len(boxes)] for outputs in zip(*parts, strict=True))
         return logits, iou
+
+
+def _keep_what_is_built() -> None:
+    """Across runs: torch's default is the temporary folder, which many systems empty."""
+    folder = cache_folder("inductor")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("What torch.compile builds cannot be kept in %s (%s).", folder, error)
+        return
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def _compiled(module: nn.Module, dynamic: bool | None, mode: str | None) -> nn.Module:

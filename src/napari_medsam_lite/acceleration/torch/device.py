@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+import psutil
 import torch
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
@@ -44,6 +45,17 @@ def available_devices() -> list[str]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that new tensors on `device` can take."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # torch keeps what was freed for itself: to the driver that is taken.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free) + kept
+    # Apple's GPU shares the computer's memory.
+    return int(psutil.virtual_memory().available)
 
 
 def device_label(device: torch.device) -> str:

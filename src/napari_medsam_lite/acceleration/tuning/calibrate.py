@@ -1,46 +1,16 @@
-"""Every preset measured on this machine, and its masks compared with those of ``eager``."""
+"""Measuring the presets so that ``auto`` knows the fastest from then on."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.acceleration.tuning.child import Job
-from napari_medsam_lite.acceleration.tuning.remembered import Measurement, remember
-from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.acceleration.tuning.compare import CalibrationCase, measure_presets
+from napari_medsam_lite.acceleration.tuning.measurement import Measurement
+from napari_medsam_lite.acceleration.tuning.remembered import remember
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import Checkpoint
-
-REFERENCE = "eager"
-POLL_S = 0.2
-
-
-@dataclass(frozen=True)
-class CalibrationCase:
-    """What to measure on.
-
-    `frames` (B, 3, 256, 256) float32 in [0, 1]; `owners` (N,) the frame of each box; `boxes` (N, 4)
-    float32 XYXY in frame pixels.
-    """
-
-    frames: NDArray[np.float32]
-    owners: NDArray[np.int64]
-    boxes: NDArray[np.float32]
 
 
 def calibrate(
@@ -48,119 +18,11 @@ def calibrate(
     device: str = AUTO,
     case: CalibrationCase | None = None,
     presets: Iterable[str] = tuple(PRESETS),
-    keep: Path | None = None,
 ) -> Iterator[str | Measurement]:
-    """Measure the presets and remember each answer; yields what is going on, and the answers.
-
-    It yields several times a second, and closing it ends the process that measures; what is done
-    is remembered.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        The weights.
-    device : str
-        Where to measure; presets that do not run there say so.
-    case : CalibrationCase or None
-        Real slices with boxes are best; None takes synthetic ones.
-    presets : iterable of str
-        Names; ``eager`` is always measured, as the reference, and first.
-    keep : Path or None
-        A folder to leave the masks in, ``<preset>.npy`` (N, 256, 256) bool.
-
-    Yields
-    ------
-    str
-        What is going on, in a few words.
-    Measurement
-        One a preset, in the order of `PRESETS`.
-
-    Raises
-    ------
-    MedSAMLiteError
-        If ``eager`` itself cannot be measured.
-    """
-    chosen = set(presets) | {REFERENCE}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = keep or Path(temporary)
-        np.savez(folder / "case.npz", **asdict(case or synthetic_case()))
-        for name in (name for name in PRESETS if name in chosen):
-            found = yield from _one(name, device, checkpoint, folder)
-            if name == REFERENCE and found.reason:
-                raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found.reason}")
-            remember([found], checkpoint, device)
-            yield found
-
-
-def synthetic_case() -> CalibrationCase:
-    """Four CT-like frames with two boxes each."""
-    boxes = np.array([[80, 80, 140, 150], [100, 60, 190, 130]], np.float32)
-    return CalibrationCase(ct_like_frames(4), np.repeat(np.arange(4), 2), np.tile(boxes, (4, 1)))
-
-
-def _one(
-    name: str, device: str, checkpoint: Checkpoint, folder: Path
-) -> Generator[str, None, Measurement]:
-    reason = unavailable(name, device)
-    if reason:
-        return Measurement(name, reason)
-    yield f"measuring {name}"
-    job = Job(
-        name, device, str(checkpoint.path), str(folder / "case.npz"), str(folder / f"{name}.npy")
-    )
-    answer = yield from _in_own_process(job, folder / "job.json")
-    if "reason" in answer:
-        return Measurement(name, str(answer["reason"]))
-    masks, wanted = np.load(job.answer), np.load(folder / f"{REFERENCE}.npy")
-    agreement = float(np.mean([dice(a, b) for a, b in zip(masks, wanted, strict=True)]))
-    return Measurement(name, agreement=agreement, **answer)
-
-
-def _in_own_process(job: Job, file: Path) -> Generator[str, None, dict[str, Any]]:
-    """The last line that the measuring process prints; it says ``reason`` if something failed."""
-    file.write_text(json.dumps(asdict(job)))
-    command = [sys.executable, "-m", "napari_medsam_lite.acceleration.tuning.child", str(file)]
-    answer: dict[str, Any] = {}
-    errors, doing = file.with_suffix(".err"), f"measuring {job.preset}"
-    with (
-        errors.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
-    ):
-        try:
-            for line in _lines(process):
-                if line.startswith("{"):
-                    answer = json.loads(line)
-                    if "progress" in answer:
-                        doing = f"measuring {job.preset}: {answer['progress']}"
-                yield doing
-        finally:
-            process.kill()
-    if process.returncode or not answer or "progress" in answer:
-        said = errors.read_text().strip().splitlines() or [f"exit status {process.returncode}"]
-        return {"reason": f"The preset {job.preset} failed: {said[-1]}"}
-    return answer
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    """What the process prints, line by line; "" when it has been silent for a moment."""
-    lines: SimpleQueue[str | None] = SimpleQueue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
-        lines.put(None)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    while True:
-        try:
-            line = lines.get(timeout=POLL_S)
-        except Empty:
-            yield ""
-            continue
-        if line is None:
-            break
-        yield line
-    reader.join()
-    process.wait()
+    """`compare.measure_presets`, where each answer is remembered before it is yielded."""
+    # Closed with this generator, whatever the interpreter: it ends the process that measures.
+    with closing(measure_presets(checkpoint, device, case, presets)) as items:
+        for item in items:
+            if isinstance(item, Measurement):
+                remember([item], checkpoint, device)
+            yield item

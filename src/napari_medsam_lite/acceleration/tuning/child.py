@@ -2,7 +2,7 @@
 
 A process of its own, because memory that one preset took would count for the next, a preset may
 change how the process allocates, and one that crashes must not take the window with it. Started by
-`calibrate` as ``python -m napari_medsam_lite.acceleration.tuning.child JOB.json``.
+`compare` as ``python -m napari_medsam_lite.acceleration.tuning.child JOB.json``.
 """
 
 from __future__ import annotations

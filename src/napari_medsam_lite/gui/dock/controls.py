@@ -211,7 +211,7 @@ def on_disk_choice(state: SessionState) -> CheckBox:
         CheckBox(
             text="Keep on disk",
             tooltip="Keeps what the encoder computed, 2 MB a slice and 10 GiB at most, so that an "
-            "image opened again is answered at once. Needs zarr: the extra [disk-cache].",
+            "image opened again is answered at once.",
         ),
         "on_disk",
     )
