@@ -172,6 +172,9 @@ def test_the_default_folder_is_the_users(own_cache):
 class Codec:
     """What the cache asks of a backend."""
 
+    def free_memory(self):
+        return 2**30
+
     def embedding_to_array(self, embedding):
         return embedding.astype(np.float16)
 

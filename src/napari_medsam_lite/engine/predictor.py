@@ -85,6 +85,15 @@ class VolumePredictor:
         return self.load().checkpoint
 
     @property
+    def cache(self) -> EmbeddingCache:
+        """Where embeddings are kept; another one can be put in its place."""
+        return self._segmenter.cache
+
+    @cache.setter
+    def cache(self, cache: EmbeddingCache) -> None:
+        self._segmenter.cache = cache
+
+    @property
     def limits(self) -> Limits:
         """The values that became 0 and 255 when the volume was set."""
         return AS_STORED if self._prepared is None else self._prepared.limits
