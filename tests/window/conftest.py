@@ -97,6 +97,20 @@ class Window:
         self.qtest.mouseRelease(native, left, bare, points[-1])
         self.qtest.qWait(MOVE_MS)
 
+    def click(self, y: int, x: int, axis: int, index: int) -> None:
+        """Press and release the left button on a voxel of a slice."""
+        from qtpy.QtCore import QPoint, Qt
+
+        corner = rectangle(Box2D(y, x, y + 1, x + 1), Plane(axis, index))[0]
+        place = QPoint(*np.round(self._canvas_point(corner)).astype(int).tolist())
+        native = self.viewer.window._qt_viewer.canvas.native
+        self.qtest.mouseMove(native, place)
+        self.qtest.qWait(MOVE_MS)
+        self.qtest.mouseClick(
+            native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place
+        )
+        self.qtest.qWait(MOVE_MS)
+
     def labels(self):
         return self.viewer.layers[f"{self.state.image.name} labels"]
 

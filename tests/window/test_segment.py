@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 
 SCREENSHOTS = "MEDSAM_LITE_SCREENSHOTS"  # a folder, to make the pictures of the documentation
 
@@ -161,6 +163,10 @@ def test_closing_the_dock_during_a_run_ends_the_thread(open_window, phantom, qtb
     assert len(viewer.layers) == 4
 
 
+def worker_threads():
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+
+
 def test_closing_the_viewer_during_a_run_ends_the_thread(open_window, phantom, qtbot):
     make, viewer = open_window
     viewer.add_image(phantom.volume.data, name="CT")
@@ -169,8 +175,56 @@ def test_closing_the_viewer_during_a_run_ends_the_thread(open_window, phantom, q
     window.press("add_boxes")
     window.draw(Box2D(60, 60, 150, 150), 0, 30)
     window.press("segment_volume")
-    qtbot.wait(300)
+    qtbot.waitUntil(lambda: window.state.done >= 1, timeout=120_000)
+    assert window.state.busy
+    assert len(worker_threads()) == 1
     viewer.close()
+    assert not window.state.busy
+    qtbot.waitUntil(lambda: not worker_threads(), timeout=20_000)
+    assert window.state.done < window.state.total
+
+
+def test_a_stray_click_makes_no_box(open_window, phantom, qtbot):
+    make, viewer = open_window
+    viewer.add_image(phantom.volume.data, name="CT")
+    window = make()
+    window.state.read_ahead = False
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    boxes = viewer.layers["CT boxes"]
+    window.draw(Box2D(60, 60, 150, 150), 0, 30)
+    window.click(200, 200, 0, 30)
+    qtbot.waitUntil(lambda: len(boxes.data) == 1)
+    window.press("segment_slice")
+    window.finish()
+    assert window.state.message.startswith("Done: 1 box on 1 slice")
+
+
+def test_another_patients_image_of_the_same_name(open_window, phantom, qtbot):
+    """The old labels, boxes and file geometry are not taken for its own."""
+    make, viewer = open_window
+    place = {"name": "img", "scale": (3, 1.5, 1.5)}
+    viewer.add_image(phantom.volume.data, **place)
+    window = make()
+    window.state.read_ahead = False
+    window.widget.session.layers._ask = lambda _: False
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    window.draw(Box2D(60, 60, 150, 150), 0, 30)
+    window.press("segment_slice")
+    window.finish()
+    old, before = window.labels(), window.labels().data.copy()
+    viewer.layers.remove("img")
+    viewer.add_image(phantom.volume.data[::-1].copy(), **place)
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    window.draw(Box2D(40, 80, 120, 160), 0, 30)
+    window.press("segment_slice")
+    window.finish()
+    np.testing.assert_array_equal(old.data, before)
+    new = window.widget.session.layers.labels(window.state.image)
+    assert new != old
+    assert new.data[30].any()
 
 
 def test_bad_voxels_are_told_in_a_sentence(open_window, qtbot):

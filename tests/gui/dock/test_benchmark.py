@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 from qtpy.QtWidgets import QWidget
@@ -6,6 +7,7 @@ from qtpy.QtWidgets import QWidget
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import BatchTime
 from napari_medsam_lite.gui.dock.benchmark import BenchmarkWidget
+from napari_medsam_lite.gui.thread.task import Task
 
 
 @pytest.fixture
@@ -84,3 +86,39 @@ def test_no_preset(open_widget):
     widget._presets.value = []
     press(widget, "start")
     assert "at least one" in widget._status.value
+
+
+def test_it_does_not_compute_beside_another_docks_job(open_widget, runner, qtbot):
+    class Endless(Task):
+        def work(self):
+            while True:
+                yield 1
+
+    job = Endless()
+    runner.start(job)
+    widget = open_widget(quick)
+    press(widget, "start")
+    assert "A run is in progress" in widget._status.value
+    assert widget._start.enabled
+    runner.cancel(job)
+    press(widget, "start")
+    qtbot.waitUntil(lambda: widget._status.value == "Done.")
+
+
+def test_a_new_start_tells_what_it_waits_for(open_widget, qtbot):
+    held = threading.Semaphore(0)
+
+    def slow(**_):
+        yield "timing attention alone"
+        held.acquire()
+        yield "never shown"
+
+    widget = open_widget(slow)
+    press(widget, "start")
+    assert widget._status.value == "Starting..."
+    qtbot.waitUntil(lambda: widget._status.value == "timing attention alone")
+    press(widget, "cancel")
+    press(widget, "start")
+    assert "Waiting for the last step" in widget._status.value
+    held.release(2)
+    qtbot.waitUntil(lambda: widget._status.value == "Done.")

@@ -149,3 +149,50 @@ def test_only_a_selection_tool_selects(image):
     shapes.selected_data = {2}
     assert selected_rows(shapes) == set()
     assert selected_rows(None) == set()
+
+
+def drawn_by_hand(shapes, corners):
+    """What napari does when the mouse is released: the shape is there, then it is told."""
+    shapes.mode = "add_rectangle"
+    shapes.add(np.array(corners, float), shape_type="rectangle")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "stays"),
+    [(0.2, 0.2, False), (0.2, 9, False), (9, 0.2, False), (5, 5, True)],
+    ids=["a click", "a flat one", "a narrow one", "a box"],
+)
+def test_a_stray_click_makes_no_box(image, qtbot, height, width, stays):
+    shapes = new_boxes_layer(image)
+    watch_boxes(shapes)
+    shapes.add_rectangles(rectangle(Box2D(1, 3, 4, 6), Plane(0, 5)))
+    y, x = 6.0, 7.0
+    drawn_by_hand(
+        shapes, [(5, y, x), (5, y, x + width), (5, y + height, x + width), (5, y + height, x)]
+    )
+    qtbot.waitUntil(lambda: shapes.nshapes == 1 + stays)
+    qtbot.wait(20)
+    assert shapes.nshapes == 1 + stays
+    assert shapes.mode == "add_rectangle"
+
+
+def test_lines_drawn_by_hand_stay(image, qtbot):
+    shapes = new_boxes_layer(image)
+    watch_boxes(shapes)
+    shapes.mode = "add_line"
+    shapes.add(np.array([(4, 1, 1), (4, 1, 5)]), shape_type="line")
+    qtbot.wait(20)
+    assert shapes.nshapes == 1
+
+
+def test_the_slices_that_a_file_names(image):
+    shapes = three_boxes(image)
+    assert {drawn.extent for drawn in drawn_boxes(shapes, image, 0)} == {None}
+    shapes.features = {"first": [2, np.nan, 9], "last": ["6", 7, 3]}
+    assert [drawn.extent for drawn in drawn_boxes(shapes, image, 0)] == [(2, 6), None, None]
+
+
+def test_text_in_the_label_feature(image):
+    shapes = three_boxes(image)
+    shapes.features = {"label": ["liver", "2", None]}
+    assert label_boxes(shapes, lambda: 1) == [3, 2, 4]

@@ -179,11 +179,13 @@ def _on_data(event: Any) -> None:
 
 
 def _drop_a_click(shapes: Shapes) -> None:
-    """Remove the newest shape if it is no larger than a voxel in any but one direction."""
+    """Remove the newest shape if it is a click or a line: no larger in two directions."""
     if not shapes.nshapes or shapes.shape_type[-1] in OPEN_SHAPES:
         return
     sizes = np.ptp(np.asarray(shapes.data[-1], float), axis=0)
-    if (sizes >= 1).sum() < 2:
+    # A press of the button makes a rectangle of half a vertex, which grows with the distance.
+    click = 1.01 * getattr(shapes, "_normalized_vertex_radius", 0) / 2
+    if (sizes > max(click, 1)).sum() < 2:
         shapes.selected_data = {shapes.nshapes - 1}
         shapes.remove_selected()
 
