@@ -12,6 +12,7 @@ from napari_medsam_lite.benchmark.speed import (
     time_batches,
 )
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.formats import read_case
 
 
@@ -29,7 +30,7 @@ def test_two_ways_over_one_file(tmp_path):
     files = sample_files(tmp_path, count=1, slices=1)
     rows = [
         item
-        for item in time_batches(files, [PUBLISHED, "sdpa"], workers=1, runs=1, device="cpu")
+        for item in time_batches(files, [PUBLISHED, "sdpa"], 1, 1, Settings(device="cpu"))
         if isinstance(item, BatchTime)
     ]
     assert [row.name for row in rows] == [PUBLISHED, "sdpa"]

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 RUNS = 1000
+CHUNK_S = 0.4
+SHORTEST_S = 1e-4
 GRID, WINDOW, HEADS, WIDTH = 64, 14, 5, 32
 
 
@@ -28,38 +35,68 @@ class Timing:
     seconds: float
 
 
-def benchmark_attention(
-    runs: int = RUNS,
-    device: str = "cpu",
-    progress: Callable[[str], None] = lambda _: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> list[Timing]:
-    """Time none, nested, sdpa and sdpa + nested; what is done when `cancelled` is returned.
+def _quietly(function: Callable[P, R]) -> Callable[P, R]:
+    """Let `function` run without gradients and without torch's word on prototypes.
+
+    Not around a generator: both would hold for whoever runs between two of its steps.
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.filterwarnings("ignore", "The PyTorch API of nested tensors")
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def benchmark_attention(runs: int = RUNS, device: str = "cpu") -> Iterator[str | Timing]:
+    """Time none, nested, sdpa and sdpa + nested; closing it stops within about half a second.
 
     The nested tensors are made beforehand, as are the padded ones. Neither carries a bias, since
     torch's nested attention takes none.
+
+    Parameters
+    ----------
+    runs : int
+        How often each way is run.
+    device : str
+        A torch device.
+
+    Yields
+    ------
+    str
+        What is going on, every half a second; the time that its reader takes is not counted.
+    Timing
+        One a way.
     """
-    windows = ragged_windows(torch.device(device))
+    for way, work in _ways(torch.device(device)).items():
+        _run(work, 1, device)
+        left, seconds, chunk = runs, 0.0, 1
+        while left:
+            yield f"{way}, {runs - left} of {runs} runs"
+            count = min(chunk, left)
+            took = _run(work, count, device)
+            left, seconds = left - count, seconds + took
+            chunk = max(1, int(count * CHUNK_S / max(took, SHORTEST_S)))
+        yield Timing(way, runs, seconds)
+
+
+@_quietly
+def _ways(device: torch.device) -> dict[str, Callable[[], Tensor]]:
+    """Each way as a function that does the work once."""
+    windows = ragged_windows(device)
     padded = torch.stack([F.pad(w, (0, 0, 0, WINDOW**2 - w.shape[1])) for w in windows])
-    timings = []
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.filterwarnings("ignore", "The PyTorch API of nested tensors")
-        blocks = torch.nested.nested_tensor(windows)
-        rows = torch.nested.nested_tensor(
-            [w.transpose(0, 1).contiguous() for w in windows], layout=torch.jagged
-        ).transpose(1, 2)
-        ways: dict[str, Callable[[], Tensor]] = {
-            "none": lambda: _written_out(padded),
-            "nested": lambda: _written_out(blocks),
-            "sdpa": lambda: F.scaled_dot_product_attention(padded, padded, padded),
-            "sdpa + nested": lambda: F.scaled_dot_product_attention(rows, rows, rows),
-        }
-        for way, work in ways.items():
-            if cancelled():
-                break
-            progress(way)
-            timings.append(Timing(way, runs, _seconds(work, runs, device)))
-    return timings
+    blocks = torch.nested.nested_tensor(windows)
+    rows = torch.nested.nested_tensor(
+        [w.transpose(0, 1).contiguous() for w in windows], layout=torch.jagged
+    ).transpose(1, 2)
+    return {
+        "none": lambda: _written_out(padded),
+        "nested": lambda: _written_out(blocks),
+        "sdpa": lambda: F.scaled_dot_product_attention(padded, padded, padded),
+        "sdpa + nested": lambda: F.scaled_dot_product_attention(rows, rows, rows),
+    }
 
 
 def _written_out(x: Tensor) -> Tensor:
@@ -79,8 +116,9 @@ def ragged_windows(device: torch.device) -> list[Tensor]:
     ]
 
 
-def _seconds(work: Callable[[], Tensor], runs: int, device: str) -> float:
-    work()
+@_quietly
+def _run(work: Callable[[], Tensor], runs: int, device: str) -> float:
+    """The seconds that `runs` runs take."""
     _finish(device)
     start = time.perf_counter()
     for _ in range(runs):

@@ -16,7 +16,7 @@ from napari_medsam_lite.benchmark.agreement import phantom_case
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import PUBLISHED, BatchTime, sample_files, time_batches
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.model.weights import find_checkpoint
 
 SAMPLE_FILES = 10
@@ -36,7 +36,8 @@ class Plan:
     workers, runs : int
         Processes of each batch, and how often it is timed.
     baseline : bool
-        Whether to measure the published way of working first.
+        Whether to measure the published way of working first. The presets then propagate masks and
+        resolve overlaps as published too, so that their labels can be compared with it.
     attention_runs : int
         Runs of the attention micro-benchmark; 0 leaves it out.
     device : str
@@ -50,6 +51,13 @@ class Plan:
     baseline: bool = False
     attention_runs: int = 1000
     device: str = AUTO
+
+    @property
+    def settings(self) -> Settings:
+        """How the presets' batches are segmented: as by default, or as published to compare."""
+        if self.baseline:
+            return Settings(device=self.device, propagation="published", overlap="overwrite")
+        return Settings(device=self.device)
 
 
 def measure(plan: Plan) -> Iterator[str | BenchReport]:
@@ -80,9 +88,12 @@ def _attention(plan: Plan, report: BenchReport) -> Iterator[str | BenchReport]:
     yield "timing attention alone"
     from napari_medsam_lite.benchmark.attention import benchmark_attention
 
-    timings = benchmark_attention(plan.attention_runs)
-    report.attention = {timing.way: round(timing.seconds, 3) for timing in timings}
     report.attention_runs = plan.attention_runs
+    for item in benchmark_attention(plan.attention_runs):
+        if isinstance(item, str):
+            yield f"timing attention alone: {item}"
+        else:
+            report.attention[item.way] = round(item.seconds, 3)
     yield report
 
 
@@ -111,7 +122,7 @@ def _batches(
 ) -> Iterator[str | BenchReport]:
     if not names:
         raise MedSAMLiteError("None of these presets can be measured here.")
-    for item in time_batches(files, names, plan.workers, plan.runs, plan.device):
+    for item in time_batches(files, names, plan.workers, plan.runs, plan.settings):
         if isinstance(item, BatchTime):
             report.batch.append(item)
             yield report

@@ -20,11 +20,13 @@ import psutil
 
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.formats import read_case, read_labels
 
 PUBLISHED = "published"
 """The name of the published way of working among the presets."""
 
+DEFAULTS = Settings()
 POLL_S = 0.1
 MEBI = 2**20
 
@@ -61,11 +63,16 @@ class BatchTime:
 
 
 def time_batches(
-    files: Sequence[Path], names: Sequence[str], workers: int, runs: int, device: str = "auto"
+    files: Sequence[Path],
+    names: Sequence[str],
+    workers: int,
+    runs: int,
+    settings: Settings = DEFAULTS,
 ) -> Iterator[str | BatchTime]:
     """Measure each of `names`; yields what is going on as text, often, and each result.
 
-    Closing the iterator ends the process that is being measured.
+    Closing the iterator ends the process that is being measured. `settings` hold for every preset,
+    each in its turn taking the place of theirs.
 
     Raises
     ------
@@ -78,7 +85,7 @@ def time_batches(
             row = BatchTime(name)
             for run in range(1, runs + 1):
                 output = Path(folder) / name / str(run)
-                command = _command(name, files, output, workers, device)
+                command = _command(name, files, output, workers, settings)
                 for second in _run(command, row):
                     yield f"{name}, run {run} of {runs}: {second:.0f} s"
             first = first or output
@@ -132,19 +139,22 @@ def compare_with_truth(files: Sequence[Path], output: Path) -> float | None:
 
 
 def _command(
-    name: str, files: Sequence[Path], output: Path, workers: int, device: str
+    name: str, files: Sequence[Path], output: Path, workers: int, settings: Settings
 ) -> list[str]:
     inputs = [str(path) for path in files]
     python = [sys.executable, "-m"]
     if name == PUBLISHED:
         return [*python, "napari_medsam_lite.benchmark.published", *inputs, "-o", f"{output}"]
-    return [
-        *python,
-        "napari_medsam_lite",
-        "segment",
-        *inputs,
-        *("-o", f"{output}", "--preset", name, "--device", device, "--workers", f"{workers}"),
-    ]
+    options = {
+        "-o": str(output),
+        "--preset": name,
+        "--device": settings.device,
+        "--propagation": settings.propagation,
+        "--overlap": settings.overlap,
+        "--workers": str(workers),
+    }
+    words = [word for option in options.items() for word in option]
+    return [*python, "napari_medsam_lite", "segment", *inputs, *words]
 
 
 def _run(command: Sequence[str], row: BatchTime) -> Iterator[float]:

@@ -148,3 +148,17 @@ def test_it_works_where_nothing_can_be_kept(copy, backend, checkpoint, frames, m
     there = load_backend("openvino", "cpu", checkpoint)
     assert not loaded_from[0].exists()
     np.testing.assert_array_equal(masks(there, frames), masks(backend, frames))
+
+
+@pytest.mark.slow
+def test_nncf_makes_an_encoder_of_8_bits(copy, backend, checkpoint, frames, monkeypatch):
+    """Calibrated on one frame instead of sixteen."""
+    pytest.importorskip("nncf")
+    monkeypatch.setattr(
+        "napari_medsam_lite.acceleration.openvino.export.ct_like_frames", lambda: frames[:1]
+    )
+    network = load_backend("openvino-int8", "cpu", checkpoint)
+    (folder,) = copy.parent.glob("*-int8-*")
+    assert b'"i8"' in (folder / "encoder.xml").read_bytes()
+    pairs = zip(masks(network, frames) > 0, masks(backend, frames) > 0, strict=True)
+    assert np.mean([dice(a, b) for a, b in pairs]) > 0.9
