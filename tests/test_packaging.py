@@ -4,10 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from npe2 import PluginManifest
 
 import napari_medsam_lite
@@ -80,3 +84,33 @@ def test_no_tracked_file_names_a_machines_folder() -> None:
             continue
         found += [f"{name}: {match[0]}" for match in MACHINE_PATHS.finditer(text)]
     assert not found
+
+
+def _readme_tokens() -> Iterator[Token]:
+    parser = MarkdownIt("commonmark").enable("table")
+    for block in parser.parse((ROOT / "README.md").read_text(encoding="utf-8")):
+        yield from block.children or ()
+
+
+def _readme_links() -> list[str]:
+    links = [token.attrGet("href") or token.attrGet("src") for token in _readme_tokens()]
+    return [str(link) for link in links if link is not None]
+
+
+def test_links_and_pictures_of_the_readme_work_on_pypi() -> None:
+    links = _readme_links()
+    assert any(link.endswith(".png") for link in links)
+    assert [link for link in links if not link.startswith("https://")] == []
+    # A reference without its address stays text in brackets.
+    texts = [token.content for token in _readme_tokens() if token.type == "text"]
+    assert [text for text in texts if "[" in text] == []
+
+
+def test_links_of_the_readme_into_this_repository_lead_to_files() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    home = re.escape(project["urls"]["Homepage"])
+    paths = [
+        match[1] for link in _readme_links() if (match := re.match(rf"{home}/\w+/main/(.+)", link))
+    ]
+    assert "docs/images/segment.png" in paths
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
