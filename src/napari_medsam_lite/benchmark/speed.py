@@ -144,6 +144,8 @@ def _command(
         "segment",
         *inputs,
         *("-o", f"{output}", "--preset", name, "--device", device, "--workers", f"{workers}"),
+        # The work of the published script, so that times and masks can be compared with its own.
+        *("--propagation", "published", "--overlap", "overwrite"),
     ]
 
 

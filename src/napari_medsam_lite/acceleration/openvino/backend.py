@@ -69,6 +69,7 @@ class OpenVinoBackend:
                 f"OpenVINO cannot load the network on {target}: {str(error).splitlines()[0]}"
             ) from error
         self.device = f"{core.get_property(target, 'FULL_DEVICE_NAME')} (OpenVINO {precision})"
+        self.target = target.lower()
         # Kept: fresh memory for each batch would be mapped page by page.
         self._images = np.empty((MAX_BATCH, 4096, 256), np.float16)
 
