@@ -1,10 +1,16 @@
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import (
+    holds_labels,
+    is_ours,
     list_cases,
     read_case,
     read_labels,
@@ -127,3 +133,31 @@ def test_the_image_under_another_name_is_the_image(tmp_path):
         pytest.skip("no hard links here")
     with pytest.raises(FileFormatError, match="is the image itself"):
         write_labels(link, LABELS, read_volume(path))
+
+
+def damaged(draw, content):
+    """The content with some bytes changed, more of them in headers, and maybe cut."""
+    content = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, min(len(content), draw(st.sampled_from([400, 10_000]))) - 1))
+        content[place] = draw(st.sampled_from([0, 1, 127, 128, 255, ord("("), ord("-")]))
+    return bytes(content[: draw(st.sampled_from([len(content), len(content) // 2]))])
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), name=st.sampled_from(["l.npz", "l.nii", "l.nii.gz"]))
+def test_whatever_is_damaged_gets_one_sentence(tmp_path, data, name):
+    path = tmp_path / name
+    write_labels(path, LABELS, VOLUME)
+    content = path.read_bytes()
+    inside = name.endswith("gz") and data.draw(st.booleans())
+    content = data.draw(st.composite(damaged)(gzip.decompress(content) if inside else content))
+    path.write_bytes(gzip.compress(content) if inside else content)
+    is_ours(path)
+    for read in (read_case, read_labels, holds_labels):
+        try:
+            read(path)
+        except MedSAMLiteError as error:
+            assert len(str(error).splitlines()) == 1

@@ -48,8 +48,8 @@ def printing() -> Iterator[None]:
         raise
     except OSError as error:
         _forget_the_rest()
-        where = f"{error.filename}: " if error.filename else ""
-        raise MedSAMLiteError(f"{where}the system says '{error.strerror or error}'.") from error
+        where = f" of {error.filename}" if error.filename else ""
+        raise MedSAMLiteError(f"The system says '{error.strerror or error}'{where}.") from error
 
 
 def _forget_the_rest() -> None:

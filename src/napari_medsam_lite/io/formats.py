@@ -121,8 +121,13 @@ def list_cases(folder: str | Path) -> list[Path]:
 
 
 def is_ours(path: str | Path) -> bool:
-    """Whether `path` is a file that can be read here: reads no more than a header."""
-    return str(path).lower().endswith(SUFFIXES) and _format(path).is_ours(Path(path))
+    """Whether `path` is a file that can be read here: reads no more than a list of contents."""
+    try:
+        row = _format(path)
+        with reading(path, row.what):
+            return row.is_ours(Path(path))
+    except FileFormatError:
+        return False
 
 
 def holds_labels(path: str | Path) -> bool:

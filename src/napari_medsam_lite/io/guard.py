@@ -94,5 +94,7 @@ def check_size(path: str | Path, claimed: int, stored: int, *, packed: bool) -> 
 
 def _reason(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, tokenize.TokenError):  # its text has its place too
+        text = str(error.args[0])
     lines = (text or str(error)).splitlines()
     return lines[0].rstrip(".") if lines and lines[0] else type(error).__name__

@@ -21,12 +21,9 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def array_names(path: Path) -> set[str]:
-    """The names of the arrays in the file: reads the list of contents only; {} for other files."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(_SUFFIX) for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
-        return set()
+    """The names of the arrays in the file: reads the list of contents only; raises as zipfile."""
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(_SUFFIX) for name in archive.namelist()}
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
