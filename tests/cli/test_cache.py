@@ -17,7 +17,7 @@ def parse():
 
 def test_off_unless_asked_for(parse):
     for arguments, on in (((), False), (("--cache",), True)):
-        settings = command.gather_settings(parse(*arguments))
-        assert settings.cache is on
-        predictor = cases._predictor.__wrapped__("sdpa", "cpu", None, settings.cache)
+        settings = command.gather_job(parse(*arguments)).settings
+        assert settings.on_disk is on
+        predictor = cases._predictor.__wrapped__("sdpa", "cpu", None, settings.on_disk)
         assert (predictor.cache.disk is not None) is on

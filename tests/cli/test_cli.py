@@ -7,8 +7,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_medsam_lite.cli import main
+from napari_medsam_lite.cli import cases, main
 from napari_medsam_lite.core.agreement import dice
+from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.io.runfile import load_run
 
 AFFINE = np.array([[-0.8, 0, 0, 90], [0, 0.8, 0, -120], [0, 0, 5, 7], [0, 0, 0, 1.0]])
 BOX = "38,28,2,92,72,4"
@@ -90,9 +92,14 @@ def test_finished_cases_are_left_alone(npz, tmp_path, capsys):
         (["ct.nii.gz", "-o", "x.nii.gz"], "no boxes"),
         (["ct.nii.gz", "-o", "x.nii.gz", "--box", "500,500,0,600,600,3"], "outside"),
         (["ct.nii.gz", "-o", "x.nii.gz", "--box", "5,5,0,5,60,3"], "no area"),
-        (["ct.nii.gz", "-o", "x.txt", "--box", BOX], "is not a folder|cannot be made|x.txt"),
-        (["ct.nii.gz", "-o", "ct.nii.gz", "--box", BOX], "there already"),
-        (["ct.nii.gz", "-o", "ct.nii.gz", "--box", BOX, "--overwrite"], "is the image itself"),
+        (
+            ["ct.nii.gz", "-o", "x.nii.gz", "--box", "0,0,70,9,5,80", "--axis", "1"],
+            r"The box x 0\.\.9, z 70\.\.80 lies outside",
+        ),
+        (["two\nlines.npz", "-o", "x.npz"], r"^two lines\.npz does not exist\.$"),
+        (["ct.nii.gz", "-o", "x.txt", "--box", BOX], r"x\.txt: labels are written as"),
+        (["ct.nii.gz", "-o", "ct.nii.gz", "--box", BOX], "is an input"),
+        (["ct.nii.gz", "-o", "ct.nii.gz", "--box", BOX, "--overwrite"], "is an input"),
         (["ct.nii.gz", "-o", "x.nii.gz", "--boxes", "none.csv"], "does not exist"),
         (["ct.nii.gz", "-o", "x.nii.gz", "--box", BOX, "--checkpoint", "none.pth"], "checkpoint"),
     ],
@@ -117,12 +124,83 @@ def test_failures_are_one_sentence(arguments, text, nifti, tmp_path, capsys, mon
         ["segment", "a.nii.gz", "-o", "b.nii.gz", "--box", "1,2,3"],
         ["segment", "a.nii.gz", "-o", "b.nii.gz", "--window", "moon"],
         ["segment", "a.nii.gz", "-o", "b.nii.gz", "--preset", "warp"],
+        ["segment", "a.nii.gz", "-o", "b.nii.gz", "--overlap", "middle"],
+        ["presets", "--device", "bogus"],
     ],
 )
 def test_wrong_use_is_status_2(arguments):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--runs", "0"), "'0' is no number of runs, 1 or more."),
+        (("--workers", "0"), "'0' is no number of processes, 1 or more."),
+        (("--attention-runs", "-1"), "'-1' is no number of runs, 0 or more."),
+        (("--device", "bogus"), "'bogus' is no device; choose auto, cpu"),
+    ],
+)
+def test_wrong_use_is_told_in_the_words_of_the_option(option, sentence, capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", *option])
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_run_file_lies_beside_the_labels_and_does_it_again(nifti, tmp_path, capsys):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(f"name,x0,y0,z0,x1,y1,z1\nball,{BOX}\n,{BOX}\nball,5,5,2,20,20,4\n")
+    assert run(nifti, "-o", tmp_path / "a.nii.gz", "--boxes", boxes, "--window", "liver") == 0
+    run_file = tmp_path / "a.run.json"
+    assert str(tmp_path) not in run_file.read_text()
+    capsys.readouterr()
+    out = tmp_path / "again" / "b.nii.gz"
+    assert main(["segment", str(nifti), "-o", str(out), "--run", str(run_file), "--json"]) == 0
+    assert out.read_bytes() == (tmp_path / "a.nii.gz").read_bytes()
+    (row,) = json.loads(capsys.readouterr().out)
+    names = [(segment["label"], segment["name"]) for segment in row["segments"]]
+    assert names == [(1, "ball"), (2, ""), (3, "ball")]
+    first, again = load_run(run_file), load_run(out.with_name("b.run.json"))
+    assert first.settings == again.settings == Settings("liver", 0, "sdpa", "cpu")
+    assert (first.boxes, first.names) == (again.boxes, again.names)
+    assert row["run"] == str(out.with_name("b.run.json"))
+
+
+def test_dice_is_told_by_name(npz, tmp_path, capsys):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(f"name,x0,y0,z0,x1,y1,z1\nball,{BOX}\n")
+    assert run(npz, "-o", tmp_path / "out.npz", "--boxes", boxes, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert list(row["dice"]) == ["ball"]
+    assert load_run(tmp_path / "out.run.json").dice == row["dice"]
+
+
+def test_truth_as_prompt_has_a_run_file_too(npz, tmp_path, capsys):
+    with np.load(npz) as case:
+        np.savez_compressed(npz, **{name: case[name][3:4] for name in ("imgs", "gts")})
+    assert run(npz, "-o", tmp_path / "a.npz", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["segments"] == [{"label": 1, "name": ""}]
+    assert list(row["dice"]) == ["1"]
+    assert run(npz, "-o", tmp_path / "b.npz", "--run", tmp_path / "a.run.json") == 0
+    assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "a.npz").read_bytes()
+
+
+def test_labels_written_meanwhile_are_left_alone(nifti, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "x.nii.gz"
+    read = cases.read_case
+
+    def read_slowly(path):
+        out.write_bytes(b"of another writer")
+        return read(path)
+
+    monkeypatch.setattr(cases, "read_case", read_slowly)
+    assert run(nifti, "-o", out, "--box", BOX) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert out.read_bytes() == b"of another writer"
+    assert not (tmp_path / "x.run.json").exists()
 
 
 def test_debug_shows_the_traceback(tmp_path):
@@ -189,9 +267,22 @@ def test_weights(capsys):
     assert row["sha256"] in capsys.readouterr().out
 
 
-def test_doctor(capsys, monkeypatch):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+@pytest.fixture
+def no_display(monkeypatch):
+    """As on a server, whatever the tests run on."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "no such platform")
+
+
+def test_demo_without_a_display(no_display, capsys):
+    assert main(["demo"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No window can be opened here" in line
+    assert "--headless" in line
+
+
+def test_doctor(capsys, no_display):
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["checkpoint"] == "official"

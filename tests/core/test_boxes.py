@@ -108,3 +108,16 @@ def test_an_empty_mask_has_no_box():
     one = np.zeros((4, 5), bool)
     one[2, 3] = True
     assert tight_box(one) == Box2D(2, 3, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("box", "axis", "words"),
+    [
+        (Box3D(0, 90, 1, 3, 95, 2), 0, "x 1..2, y 90..95"),
+        (Box3D(70, 0, 1, 80, 3, 2), 1, "x 1..2, z 70..80"),
+        (Box3D(1, 90, 0, 2, 95, 3), 2, "y 90..95, z 1..2"),
+    ],
+)
+def test_messages_name_the_axes_of_the_slices(box, axis, words):
+    with pytest.raises(PromptError, match=f"The box {words} lies outside"):
+        box.clip((50, 50, 50), axis)

@@ -1,25 +1,25 @@
-import json
+import gzip
 
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from napari_medsam_lite.core.boxes import Box3D
-from napari_medsam_lite.core.errors import FileFormatError, PromptError
+from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import (
-    parse_box,
-    read_boxes,
+    holds_labels,
+    is_ours,
+    list_cases,
     read_case,
     read_labels,
-    read_named_boxes,
     read_volume,
     write_labels,
 )
 
 VOLUME = Volume(np.zeros((2, 3, 4), np.int16))
 LABELS = np.zeros((2, 3, 4), np.uint8)
-BOX = Box3D(z0=3, y0=2, x0=1, z1=6, y1=5, x1=4)
 
 
 @pytest.mark.parametrize("name", ["ct.tiff", "ct", "ct.gz", "ct.npy"])
@@ -79,71 +79,6 @@ def test_a_write_that_fails_half_way_keeps_the_old_file(tmp_path, name, monkeypa
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
-def test_a_box_from_text():
-    assert parse_box("1,2,3,4,5,6") == BOX
-    assert parse_box(" 1, 2 ,3.0,4,5,6") == BOX
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("1,2,3", "six whole numbers"),
-        ("", "six whole numbers"),
-        ("1,2,3,4,5,six", "' ?six' is not a whole number"),
-        ("1,2,3,4,5,6.5", "'6.5' is not a whole number"),
-        ("1,2,3,4,5,inf", "'inf' is not a whole number"),
-        ("4,2,3,1,5,6", "ends before it starts"),
-    ],
-)
-def test_bad_box_text_gets_one_sentence(text, sentence):
-    with pytest.raises(PromptError, match=sentence):
-        parse_box(text)
-
-
-def test_boxes_from_csv(tmp_path):
-    path = tmp_path / "boxes.csv"
-    path.write_text(
-        "\ufeffname, x0, y0, z0, x1, y1, z1\nliver, 1, 2, 3, 4, 5, 6\n,0,0,0,1,1,1\n", "utf-8"
-    )
-    assert read_named_boxes(path) == [("liver", BOX), ("", Box3D(0, 0, 0, 1, 1, 1))]
-    assert read_boxes(path)[0] == BOX
-
-
-@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"boxes": rows}])
-def test_boxes_from_json(tmp_path, wrap):
-    path = tmp_path / "boxes.json"
-    rows = [
-        {"x0": 1, "y0": 2, "z0": 3, "x1": 4, "y1": 5, "z1": 6, "name": "liver"},
-        [0, 0, 0, 1, 1, 1],
-    ]
-    path.write_text(json.dumps(wrap(rows)))
-    assert read_named_boxes(path) == [("liver", BOX), ("", Box3D(0, 0, 0, 1, 1, 1))]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "sentence"),
-    [
-        ("b.json", "{", "cannot be read as a file of boxes"),
-        ("b.json", '{"a": 1}', "no list of boxes"),
-        ("b.json", "[]", "holds no boxes"),
-        ("b.json", "[[1,2,3]]", "box 1 is wrong: six whole numbers"),
-        ("b.json", "[3]", "box 1 is wrong"),
-        ("b.json", '[{"x0": 1}]', "box 1 has no y0, z0, x1, y1, z1"),
-        ("b.csv", "x0,y0,z0,x1,y1,z1\n", "holds no boxes"),
-        ("b.csv", "x0,y0,z0,x1,y1\n1,2,3,4,5\n", "box 1 has no z1"),
-        ("b.csv", "x0,y0,z0,x1,y1,z1\n1,2,3,4,5,6\n1,2,3,4,5,a\n", "box 2 is wrong: 'a'"),
-        ("b.csv", "\x00", "b.csv"),
-        ("b.txt", "1,2", r"\.json and \.csv"),
-    ],
-)
-def test_bad_box_files_get_one_sentence(tmp_path, name, text, sentence):
-    path = tmp_path / name
-    path.write_text(text)
-    with pytest.raises(FileFormatError, match=sentence) as caught:
-        read_boxes(path)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("suffix", [".npz", ".nii.gz", ".nii"])
 def test_labels_are_read_as_they_were_written(suffix, tmp_path):
     labels = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.uint8)
@@ -156,3 +91,73 @@ def test_files_without_labels(tmp_path):
     np.savez(tmp_path / "image.npz", imgs=np.zeros((2, 3, 4), np.uint8))
     with pytest.raises(FileFormatError, match="segs"):
         read_labels(tmp_path / "image.npz")
+
+
+def test_hidden_files_are_no_cases(tmp_path):
+    for name in ("b.npz", "a.nii.gz", "._a.nii.gz", ".medsam-lite-0-1-2.a.nii.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_cases(tmp_path)] == ["a.nii.gz", "b.npz"]
+
+
+def test_folders_without_cases(tmp_path, monkeypatch):
+    (tmp_path / "file.txt").touch()
+    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "file.txt"):
+        with pytest.raises(FileFormatError, match="is no folder with files that end with"):
+            list_cases(folder)
+    with pytest.raises(FileFormatError, match="too long"):
+        list_cases(tmp_path / ("x" * 300))
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(FileFormatError, match="cannot be read: Permission denied"):
+        list_cases(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["l.npz", "l.nii.gz"])
+def test_labels_are_not_overwritten_unless_wanted(tmp_path, name):
+    write_labels(tmp_path / name, LABELS, VOLUME)
+    with pytest.raises(FileFormatError, match="is there already"):
+        write_labels(tmp_path / name, LABELS + 1, VOLUME, overwrite=False)
+    assert not read_labels(tmp_path / name).any()
+
+
+def test_the_image_under_another_name_is_the_image(tmp_path):
+    path = tmp_path / "ct.nii.gz"
+    nib.Nifti1Image(VOLUME.data.T, np.eye(4)).to_filename(path)
+    link = tmp_path / "labels.nii.gz"
+    try:
+        link.hardlink_to(path)
+    except OSError:
+        pytest.skip("no hard links here")
+    with pytest.raises(FileFormatError, match="is the image itself"):
+        write_labels(link, LABELS, read_volume(path))
+
+
+def damaged(draw, content):
+    """The content with some bytes changed, more of them in headers, and maybe cut."""
+    content = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, min(len(content), draw(st.sampled_from([400, 10_000]))) - 1))
+        content[place] = draw(st.sampled_from([0, 1, 127, 128, 255, ord("("), ord("-")]))
+    return bytes(content[: draw(st.sampled_from([len(content), len(content) // 2]))])
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), name=st.sampled_from(["l.npz", "l.nii", "l.nii.gz"]))
+def test_whatever_is_damaged_gets_one_sentence(tmp_path, data, name):
+    path = tmp_path / name
+    write_labels(path, LABELS, VOLUME)
+    content = path.read_bytes()
+    inside = name.endswith("gz") and data.draw(st.booleans())
+    content = data.draw(st.composite(damaged)(gzip.decompress(content) if inside else content))
+    path.write_bytes(gzip.compress(content) if inside else content)
+    is_ours(path)
+    for read in (read_case, read_labels, holds_labels):
+        try:
+            read(path)
+        except MedSAMLiteError as error:
+            assert len(str(error).splitlines()) == 1

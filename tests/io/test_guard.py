@@ -1,82 +1,10 @@
-import errno
+import csv
+import tokenize
 
 import pytest
 
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.files import replacing
-from napari_medsam_lite.io.guard import reading
-
-
-def entries(folder):
-    return sorted(p.name for p in folder.iterdir())
-
-
-def test_a_file_appears_whole(tmp_path):
-    target = tmp_path / "labels.nii.gz"
-    with replacing(target) as temporary:
-        assert temporary.parent == tmp_path
-        assert temporary.name.endswith("labels.nii.gz")
-        temporary.write_bytes(b"new")
-        assert not target.exists()
-    assert target.read_bytes() == b"new"
-    assert entries(tmp_path) == ["labels.nii.gz"]
-
-
-@pytest.mark.parametrize(
-    ("number", "advice"),
-    [
-        (errno.ENOSPC, "disk is full"),
-        (errno.EACCES, "permission is denied"),
-        (errno.EROFS, "read-only"),
-        (errno.EIO, "choose another file"),
-    ],
-)
-def test_a_failed_write_leaves_the_old_file(tmp_path, number, advice):
-    target = tmp_path / "run.json"
-    target.write_bytes(b"old")
-    sentence = rf"run\.json cannot be written: .*{advice}"
-    with pytest.raises(FileFormatError, match=sentence) as caught, replacing(target) as temporary:
-        temporary.write_bytes(b"half")
-        raise OSError(number, "as the system says")
-    assert "\n" not in str(caught.value)
-    assert target.read_bytes() == b"old"
-    assert entries(tmp_path) == ["run.json"]
-
-
-def test_any_other_failure_leaves_the_old_file_too(tmp_path):
-    target = tmp_path / "run.json"
-    target.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:
-        temporary.write_bytes(b"half")
-        raise ZeroDivisionError
-    assert target.read_bytes() == b"old"
-    assert entries(tmp_path) == ["run.json"]
-
-
-def test_a_missing_folder_and_a_folder_in_the_way(tmp_path):
-    missing = tmp_path / "nowhere" / "a.npz"
-    sentence = "its folder does not exist"
-    with pytest.raises(FileFormatError, match=sentence), replacing(missing) as temporary:
-        temporary.write_bytes(b"")
-    (tmp_path / "a.npz").mkdir()
-    with (
-        pytest.raises(FileFormatError, match="a folder has that name"),
-        replacing(tmp_path / "a.npz"),
-    ):
-        pass
-
-
-def test_a_link_stays_a_link(tmp_path):
-    (tmp_path / "real.json").write_bytes(b"old")
-    link = tmp_path / "link.json"
-    try:
-        link.symlink_to("real.json")
-    except OSError:
-        pytest.skip("no symbolic links here")
-    with replacing(link) as temporary:
-        temporary.write_bytes(b"new")
-    assert link.is_symlink()
-    assert (tmp_path / "real.json").read_bytes() == b"new"
+from napari_medsam_lite.io.guard import check_size, reading
 
 
 @pytest.mark.parametrize(
@@ -87,6 +15,9 @@ def test_a_link_stays_a_link(tmp_path):
         (PermissionError(), "permission is denied"),
         (MemoryError(), "more memory"),
         (KeyError("x"), "cannot be read as a cake"),
+        (tokenize.TokenError("EOF in multi-line statement", (2, 0)), "cannot be read as a cake"),
+        (csv.Error("field larger than field limit"), "field larger"),
+        (OSError(5, "Input/output error", "a.cake"), r"a cake: Input/output error\.$"),
     ],
 )
 def test_damage_becomes_one_sentence(tmp_path, error, sentence):
@@ -101,3 +32,11 @@ def test_missing_empty_and_folder(tmp_path):
     for name, sentence in (("no", "does not exist"), ("empty", "0 bytes"), (".", "is a folder")):
         with pytest.raises(FileFormatError, match=sentence), reading(tmp_path / name, "a cake"):
             pass
+
+
+def test_a_header_cannot_claim_more_than_there_is():
+    check_size("a", 100, 100, packed=False)
+    check_size("a", 100_000, 100, packed=True)
+    for claimed, packed in ((101, False), (1 << 40, True), (-1, True)):
+        with pytest.raises(FileFormatError, match=f"speaks of {claimed} bytes"):
+            check_size("a", claimed, 100, packed=packed)

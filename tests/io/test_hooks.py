@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
@@ -33,6 +34,8 @@ def test_only_our_files_are_claimed(tmp_path):
     ours, other = tmp_path / "a.npz", tmp_path / "b.npz"
     np.savez(ours, imgs=np.zeros((3, 4, 5), np.uint8))
     np.savez(other, image=np.zeros(3))
+    np.savez(tmp_path / "labels.npz", segs=np.zeros((3, 4, 5), np.uint8))
+    assert hooks.get_reader(str(tmp_path / "labels.npz")) is not None
     assert hooks.get_reader(str(ours)) is not None
     assert hooks.get_reader([str(ours), nifti(tmp_path)]) is not None
     assert hooks.get_reader(str(other)) is None
@@ -71,26 +74,99 @@ def test_an_oblique_volume_is_shown_straight_and_keeps_its_place(tmp_path):
     np.testing.assert_array_equal(nib.load(target).affine, nib.load(path).affine)
 
 
+def made(layer):
+    """The napari layer of what a reader gives."""
+    return pytest.importorskip("napari.layers").Layer.create(*layer)
+
+
 def test_a_case_brings_its_boxes_and_hidden_truth(tmp_path):
     path = tmp_path / "a.npz"
     image = np.zeros((3, 4, 5), np.uint8)
     np.savez(path, imgs=image, gts=image, boxes=[[0, 0, 0, 2, 2, 2]], spacing=(0.7, 0.8, 3))
-    (_, look, kind), (_, truth, truth_kind) = read(str(path))
-    assert (kind, truth_kind) == ("image", "labels")
+    (_, look, kind), (_, truth, truth_kind), (_, boxes, boxes_kind) = read(str(path))
+    assert (kind, truth_kind, boxes_kind) == ("image", "labels", "shapes")
     assert not truth["visible"]
     assert look["contrast_limits"] == (0, 255)
     np.testing.assert_allclose(look["scale"], (3, 0.8, 0.7))
-    assert len(look["metadata"]["medsam_lite"]["boxes"]) == 1
+    fingerprint = read_volume(path).fingerprint
+    for layer in (look, truth, boxes):
+        assert layer["metadata"]["medsam_lite"]["fingerprint"] == fingerprint
+        assert len(layer["metadata"]["medsam_lite"]["boxes"]) == 1
+
+
+def test_boxes_lie_on_their_key_slices(tmp_path):
+    boxes = [Box3D(0, 1, 2, 4, 10, 20), Box3D(2, 0, 0, 3, 5, 6, key=3)]
+    volume = Volume(np.zeros((6, 400, 900), np.int16), (3, 0.8, 0.7))
+    layers = hooks.case_layers(Case(volume, boxes), ["liver"])
+    image, shapes = map(made, layers)
+    assert shapes.name == "image boxes"
+    assert shapes.shape_type == ["rectangle"] * 2
+    for corners, z, box in zip(shapes.data, (2, 3), boxes, strict=True):
+        assert set(corners[:, 0]) == {z}
+        np.testing.assert_array_equal(corners.min(axis=0)[1:], (box.y0, box.x0))
+        np.testing.assert_array_equal(corners.max(axis=0)[1:], (box.y1, box.x1))
+    features = {name: list(shapes.features[name]) for name in shapes.features}
+    assert features == {
+        "label": [1, 2], "name": ["liver", ""], "first": [0, 2], "last": [4, 3]
+    }  # fmt: skip
+    np.testing.assert_allclose(shapes.edge_color, [[1, 1, 0, 1]] * 2)
+    np.testing.assert_array_equal(shapes.face_color[:, 3], 0)
+    assert shapes.edge_width == [3, 3]
+    for corner in ((0, 0, 0), (5, 399, 899)):
+        np.testing.assert_allclose(shapes.data_to_world(corner), image.data_to_world(corner))
+    assert (shapes.units, shapes.axis_labels) == (image.units, image.axis_labels)
+
+
+@pytest.mark.parametrize("affine", [RAS, OBLIQUE, np.diag([-0.7, -0.8, 3.0, 1])])
+def test_layers_are_in_millimetres_and_name_their_axes(tmp_path, affine):
+    (layer,) = read(nifti(tmp_path, affine))
+    image = made(layer)
+    assert [f"{unit:~}" for unit in image.units] == ["mm", "mm", "mm"]
+    assert image.axis_labels == ("z", "y", "x")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nii.gz", ".nii"])
+@pytest.mark.parametrize("shape", [(5, 4, 3), (7, 6)])
+def test_saved_labels_open_as_labels_where_they_were(tmp_path, suffix, shape):
+    if len(shape) == 3:
+        image = nifti(tmp_path, OBLIQUE)
+    else:
+        image = str(tmp_path / "a.npz")
+        np.savez(image, imgs=np.zeros(shape, np.uint8), spacing=(0.7, 0.8, 3))
+    ((data, look, _),) = read(image)
+    labels = (np.arange(data.size) % 3).reshape(data.shape)
+    path = str(tmp_path / f"labels{suffix}")
+    hooks.write_labels_layer(path, labels, {"metadata": look["metadata"]})
+    ((again, shown, kind),) = read(path)
+    assert kind == "labels"
+    np.testing.assert_array_equal(again, labels)
+    assert made((again, shown, kind)).name == "labels"
+    if suffix != ".npz":
+        np.testing.assert_allclose(shown["scale"], look["scale"], rtol=1e-6)
+    # Corrected, and saved where they came from.
+    before = nib.load(path).affine if suffix != ".npz" else None
+    hooks.write_labels_layer(path, again * 2, {"metadata": shown["metadata"]})
+    np.testing.assert_array_equal(read(path)[0][0], labels * 2)
+    if before is not None:
+        np.testing.assert_array_equal(nib.load(path).affine, before)
+
+
+def test_whole_numbers_alone_are_no_labels(tmp_path):
+    assert [kind for _, _, kind in read(nifti(tmp_path))] == ["image"]
 
 
 @pytest.mark.parametrize("shape", [(7, 6), (7, 6, 3)])
 def test_a_2d_image_is_a_2d_layer(tmp_path, shape):
     path = tmp_path / "a.npz"
-    np.savez(path, imgs=np.zeros(shape, np.uint8))
-    ((data, look, _),) = read(str(path))
+    np.savez(path, imgs=np.zeros(shape, np.uint8), boxes=[[1, 2, 4, 5]])
+    (data, look, _), _ = layers = read(str(path))
     assert data.shape == shape
     assert look["rgb"] == (len(shape) == 3)
     assert len(look["scale"]) == 2
+    image, shapes = map(made, layers)
+    assert image.ndim == shapes.ndim == 2
+    assert (image.units, image.axis_labels) == (shapes.units, shapes.axis_labels)
+    np.testing.assert_array_equal(shapes.data[0].max(axis=0), (5, 4))
     target = str(tmp_path / "labels.npz")
     hooks.write_labels_layer(target, np.ones((7, 6), int), {"metadata": look["metadata"]})
     with np.load(target) as out:

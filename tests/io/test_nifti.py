@@ -1,5 +1,9 @@
 import gzip
+import math
 import pickle
+import struct
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -72,6 +76,7 @@ def test_labels_keep_the_geometry_to_the_bit(tmp_path, affine, codes, same, kind
         np.testing.assert_array_equal(getattr(after, form)(), getattr(before, form)())
     np.testing.assert_array_equal(np.asanyarray(after.dataobj), labels.T)
     assert after.get_data_dtype() == np.uint8
+    assert after.header.get_intent("code")[0] == 1002  # labels
 
 
 @settings(
@@ -121,6 +126,39 @@ def test_scaling_gives_float32(tmp_path):
     assert (np.asanyarray(labels.dataobj) == 3).all()
     assert (labels.dataobj.slope, labels.dataobj.inter) == (1, 0)
     assert read_volume(save(tmp_path, DATA.astype(np.float64))).data.dtype == np.float32
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    dtype=st.sampled_from(["<i2", ">i2", "u1", "<i4", "<u4", "<f4", ">f8", "<i8"]),
+    slope=st.one_of(st.just(1.0), st.just(0.0), st.floats(-3, 3, width=32)),
+    inter=st.one_of(st.just(0.0), st.floats(-2000, 2000, width=32)),
+    shape=st.lists(st.integers(1, 5), min_size=2, max_size=3).map(tuple),
+    name=st.sampled_from(["ct.nii", "ct.nii.gz"]),
+    data=st.data(),
+)
+def test_voxels_are_what_nibabel_reads(tmp_path, dtype, slope, inter, shape, name, data):
+    kind = np.dtype(dtype)
+    size = kind.itemsize * math.prod(shape)
+    voxels = np.frombuffer(data.draw(st.binary(min_size=size, max_size=size)), kind)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(kind)
+    header.set_data_shape(shape)
+    header["scl_slope"], header["scl_inter"], header["vox_offset"] = slope, inter, 352
+    header["magic"] = b"n+1"
+    header.set_sform(AFFINE, 1)
+    path = tmp_path / name
+    content = header.binaryblock + bytes(4) + voxels.tobytes()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    image = nib.load(path)
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0) or kind.kind == "f"
+    with np.errstate(all="ignore"):
+        whole = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
+    mine = read_volume(path).data
+    assert mine.dtype == whole.dtype.newbyteorder("=")
+    assert mine.T.reshape(shape).tobytes() == np.asarray(whole, mine.dtype).tobytes()
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (5, 4, 1), (5, 4, 3, 1), (5, 4, 3, 1, 1)])
@@ -204,6 +242,89 @@ def test_other_files(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match="NIfTI"):
         read_volume(path)
+
+
+def patched(path, place, form, *values):
+    """The file with other bytes in its header."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into(form, content, place, *values)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_header_that_leaves_out_where_the_voxels_start(tmp_path):
+    path = patched(save(tmp_path, name="ct.nii"), 108, "<f", 0)
+    np.testing.assert_array_equal(read_volume(path).data, DATA.T)
+    patched(path, 348, "4b", 1, 0, 0, 0)  # something follows the header, of unknown length
+    with pytest.raises(FileFormatError, match=r"ct\.nii"):
+        read_volume(path)
+
+
+def test_half_of_a_pair_is_refused(tmp_path):
+    path = patched(save(tmp_path, name="ct.nii"), 108, "<f", 0)
+    patched(path, 344, "4s", b"ni1")
+    with pytest.raises(FileFormatError, match="pair of files"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+@pytest.mark.parametrize("dims", [(3, 2000, 2000, 1000), (7, 32767, 32767, 32767, 32767, 9, 9, 9)])
+def test_memory_does_not_follow_a_header(tmp_path, name, dims, monkeypatch):
+    path = patched(save(tmp_path, name="ct.nii"), 40, f"<{len(dims)}h", *dims)
+    if name.endswith("gz"):
+        path = path.rename(tmp_path / name)
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    monkeypatch.setattr("numpy.empty", lambda *_: pytest.fail("memory was taken"))
+    with pytest.raises(FileFormatError, match="cut short or its header is damaged"):
+        read_volume(path)
+
+
+PEAK = """
+import resource, sys
+from napari_medsam_lite.io.formats import read_volume
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_volume(sys.argv[1])
+except Exception as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is counted in other units")
+def test_memory_grows_with_what_is_in_a_packed_file(tmp_path):
+    header = patched(save(tmp_path, name="ct.nii"), 40, "<4h", 3, 1024, 1024, 512)
+    noise = np.random.default_rng(0).bytes(2 << 20)  # 2 MB there, and a GB claimed
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(gzip.compress(header.read_bytes()[:352] + noise))
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, check=True
+    )
+    grown, sentence = run.stdout.split(" ", 1)
+    assert "cut short" in sentence
+    assert int(grown) < 100 << 10  # KiB
+
+
+def test_bytes_behind_the_voxels_are_not_kept(tmp_path):
+    path = save(tmp_path)
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(50 << 20)))
+    assert read_volume(path).shape == (3, 4, 5)
+
+
+def test_a_side_too_long_for_the_first_version_of_the_format(tmp_path):
+    volume = Volume(np.zeros((33_000, 2, 2), np.uint8), (3, 2, 1))
+    labels = np.arange(volume.data.size).reshape(volume.shape) % 5
+    write_labels(tmp_path / "labels.nii.gz", labels, volume)
+    assert isinstance(nib.load(tmp_path / "labels.nii.gz"), nib.Nifti2Image)
+    again = read_volume(tmp_path / "labels.nii.gz")
+    np.testing.assert_array_equal(again.data, labels)
+    np.testing.assert_array_equal(again.affine, volume.affine)
+
+
+def test_nibabel_says_nothing_beside_our_sentence(tmp_path, capfd):
+    path = patched(save(tmp_path, name="ct.nii"), 70, "<h", 9999)
+    with pytest.raises(FileFormatError, match="data code 9999"):
+        read_volume(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_name_does_not_decide_the_packing(tmp_path):

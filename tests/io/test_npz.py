@@ -1,12 +1,21 @@
 import pickle
+import struct
+import zipfile
 
 import numpy as np
 import pytest
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
-from napari_medsam_lite.io.formats import read_case, read_volume, write_labels
-from napari_medsam_lite.io.npz import is_case
+from napari_medsam_lite.io import npz_arrays
+from napari_medsam_lite.io.formats import (
+    holds_labels,
+    is_ours,
+    read_case,
+    read_labels,
+    read_volume,
+    write_labels,
+)
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (4, 6, 5), np.uint8)
 
@@ -27,7 +36,7 @@ def test_a_3d_case(tmp_path):
     assert case.volume.name == "case"
     assert case.boxes == [Box3D(0, 2, 1, 3, 5, 4), Box3D(1, 0, 0, 2, 2, 2)]
     np.testing.assert_array_equal(case.gts, gts)
-    assert is_case(path)
+    assert is_ours(path)
 
 
 def test_without_boxes_truth_and_spacing(tmp_path):
@@ -73,6 +82,9 @@ def test_labels_out(tmp_path, top, dtype):
     write_labels(tmp_path / "out.npz", labels, case.volume)
     with np.load(tmp_path / "out.npz") as out:
         assert sorted(out.files) == ["segs", "spacing"]
+    np.testing.assert_array_equal(read_labels(tmp_path / "out.npz"), labels)
+    assert holds_labels(tmp_path / "out.npz")
+    assert not holds_labels(tmp_path / "case.npz")
 
 
 class Trap:
@@ -133,7 +145,75 @@ def test_cut_files(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(FileFormatError, match=r"empty|cut short"):
         read_case(path)
-    assert not is_case(path)
+    assert not is_ours(path)
+
+
+def array(header, data=bytes(64)):
+    """An npy file with a header of any kind."""
+    text = header.encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+def claim(shape):
+    return f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 4, 4",  # no end
+        "(" * 3000,
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4, -4)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1.5, 4, 4)}",
+        "{'descr': 'nonsense', 'fortran_order': False, 'shape': (4, 4, 4)}",
+        "{'descr': '|u1'}",
+        "[]",
+        "1 +",
+        "\x00",
+    ],
+)
+def test_damaged_array_headers_get_one_sentence(tmp_path, header):
+    path = tmp_path / "case.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("imgs.npy", array(header + "\n"))
+    with pytest.raises(FileFormatError, match=r"case\.npz") as caught:
+        read_case(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 5), (1 << 20, 1 << 20, 1 << 20), (4, 4, 3)])
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_memory_does_not_follow_a_header(tmp_path, shape, packing, monkeypatch):
+    path = tmp_path / "case.npz"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("imgs.npy", array(claim(shape)))
+    monkeypatch.setattr(npz_arrays.npy, "read_array", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(FileFormatError, match="cut short or its header is damaged"):
+        read_case(path)
+
+
+def test_memory_does_not_follow_the_list_of_contents(tmp_path):
+    path = tmp_path / "case.npz"
+    content = array(claim((4096, 1024, 1024)), b"")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("imgs.npy", content)
+    data = bytearray(path.read_bytes())
+    size = struct.pack("<I", len(content))
+    lie = struct.pack("<I", 4_000_000_000)
+    while size * 2 in data:  # packed and unpacked size, in both lists of contents
+        place = data.index(size * 2)
+        data[place : place + 8] = lie * 2
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match=r"case\.npz"):
+        read_case(path)
+
+
+def test_other_packings_are_refused(tmp_path):
+    path = tmp_path / "case.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("imgs.npy", array(claim((4, 4, 4))))
+    with pytest.raises(FileFormatError, match="packed in a way"):
+        read_case(path)
 
 
 def test_a_flipped_byte_is_found(tmp_path):

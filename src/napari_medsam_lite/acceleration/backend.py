@@ -26,6 +26,9 @@ class Backend(Protocol):
 
     preset: Preset
     device: str
+    """In words."""
+    target: str
+    """The device as `core.settings.Settings` names it, after "auto" was decided."""
     checkpoint: Checkpoint
 
     def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:

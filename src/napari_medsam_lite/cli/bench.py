@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from napari_medsam_lite.acceleration.presets import PRESETS, find_preset
 from napari_medsam_lite.cli.options import (
     Commands,
     add_command,
+    add_device_option,
     checked,
+    count_argument,
     print_json,
     status_line,
-    workers_argument,
 )
+from napari_medsam_lite.core.files import check_writable
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.io.formats import list_cases
 
@@ -32,11 +35,16 @@ def add_commands(commands: Commands) -> None:
     add("-o", "--output", default="bench", help="folder for bench.json, bench.md and bench.png")
     add("--input", metavar="DIR", help="cases with boxes; default: parts of the built-in sample")
     add("--presets", type=presets_argument, default=EVERY, help="names with commas; default: all")
-    add("--runs", type=workers_argument, default=3, help="runs of each batch; default: 3")
-    add("--workers", type=workers_argument, default=4, help="processes; default: 4")
-    add("--attention-runs", type=int, default=1000, help="of the micro-benchmark; 0: leave it out")
+    add("--runs", type=count_argument("runs"), default=3, help="runs of each batch; default: 3")
+    add("--workers", type=count_argument("processes"), default=4, help="processes; default: 4")
+    add(
+        "--attention-runs",
+        type=count_argument("runs", least=0),
+        default=1000,
+        help="of the micro-benchmark; 0: leave it out",
+    )
     add("--baseline", choices=["published"], help="also time the published way of working")
-    add("--device", default=AUTO, help="auto, cpu, cuda, mps; default: auto")
+    add_device_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_medsam_lite.benchmark.report import BenchReport, as_json, save_report, to_markdown
     from napari_medsam_lite.benchmark.run import Plan, measure
 
+    check_writable(Path(args.output) / "bench.json")
     plan = Plan(
         files=tuple(list_cases(args.input)) if args.input else (),
         presets=args.presets,

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.cli.streams import quieten_libraries
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
+from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.io.formats import read_case, write_labels
 from napari_medsam_lite.io.overlay import save_overlay
+from napari_medsam_lite.io.runfile import RunRecord, run_path, run_record, save_run
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.predictor import VolumePredictor
@@ -29,51 +34,56 @@ Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What is done to each case, and with what."""
+class Job:
+    """What is done to each case; without boxes, each brings its own.
 
-    preset: str = "auto"
-    device: str = "auto"
-    checkpoint: str | None = None
+    `names` are those of the boxes, "" where one has none.
+    """
+
+    settings: Settings
     boxes: tuple[Box3D, ...] = ()
-    window: str | None = None
-    axis: int = 0
-    propagation: str = "published"
-    overlap: str = "later"
-    cache: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where a case comes from and goes to."""
+    """Where a case comes from and goes to; `overwrite` if labels that are there may be replaced."""
 
     source: Path
     target: Path
     overlay: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def run_file(self) -> Path:
+        """Beside the labels."""
+        return run_path(self.target)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Labels of a case, on their way to the file."""
+    """Labels of a case, on their way to the file, with what made them and what is told of them."""
 
     case: Case
     labels: Labels
-    boxes: tuple[Box3D, ...]
     limits: Limits
+    run: RunRecord
     report: Report
 
 
 class CaseRunner:
-    """The three steps of a case; pickled for worker processes, which load their own network."""
+    """The three steps of a case; pickled for worker processes, which load their own network.
 
-    def __init__(
-        self, settings: Settings, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        self.settings = settings
+    `progress` is called with (masks done, masks at most), in this process only.
+    """
+
+    def __init__(self, job: Job, progress: Callable[[int, int], None] | None = None) -> None:
+        self.job = job
         self._progress = progress
 
     def __call__(self, files: CaseFiles) -> Report:
         """All three steps."""
+        quieten_libraries()
         return self.write(files, self.segment(files, self.read(files)))
 
     def read(self, files: CaseFiles) -> tuple[Case, float]:
@@ -82,58 +92,54 @@ class CaseRunner:
         return read_case(files.source), time.perf_counter() - start
 
     def segment(self, files: CaseFiles, contents: tuple[Case, float]) -> Answer:
-        """The labels, from the boxes of the settings, of the file, or of the file's truth."""
+        """The labels, from the boxes given, from those of the file, or from the file's truth."""
         case, read_seconds = contents
         start = time.perf_counter()
-        s = self.settings
-        predictor = _predictor(s.preset, s.device, s.checkpoint, s.cache)
-        predictor.set_volume(case.volume, s.window, s.axis)
-        boxes: Sequence[Box3D] = s.boxes or case.boxes
-        if boxes:
-            labels: Labels = predictor.segment_volume(
-                boxes,
-                overlap=s.overlap,
-                propagation=s.propagation,  # type: ignore[arg-type]
-                progress=self._progress,
-            )
-        elif case.gts is not None:
-            labels = predictor.segment_from_labels(case.gts, self._progress)
-        else:
-            raise PromptError(
-                f"{case.volume.name} carries no boxes; give them with --box or --boxes."
-            )
+        s = self.job.settings
+        predictor = _predictor(s.preset, s.device, s.checkpoint, s.on_disk)
+        predictor.set_volume(case.volume, None if s.window == AUTO else s.window, s.axis)
+        boxes = self.job.boxes or tuple(case.boxes)
+        labels = self._labels(predictor, case, boxes)
         seconds = {
             "read": read_seconds,
             **predictor.timings.seconds,
             "total": time.perf_counter() - start + read_seconds,
         }
-        report = {
-            "input": str(files.source),
-            "output": str(files.target),
-            "preset": predictor.preset,
-            "device": predictor.device,
-            "notice": predictor.checkpoint.notice,
-            "seconds": seconds,
-            "slices_encoded": predictor.timings.slices_encoded,
-            "boxes_decoded": predictor.timings.boxes_decoded,
-            "dice": {} if case.gts is None else dice_by_label(labels, case.gts),
+        names = self._names(boxes, case)
+        agreement = {} if case.gts is None else dice_by_label(labels, case.gts)
+        run = run_record(
+            case.volume,
+            boxes,
+            replace(s, preset=predictor.preset, device=predictor.load().target),
+            predictor.checkpoint.sha256,
+            names=self.job.names,
+            seconds=seconds,
+            dice=_by_name(agreement, names),
+        )
+        report = _report(files, predictor, seconds) | {
+            "segments": [{"label": label, "name": name} for label, name in names.items()],
+            "dice": run.dice,
         }
-        return Answer(case, labels, tuple(boxes), predictor.limits, report)
+        return Answer(case, labels, predictor.limits, run, report)
 
     def write(self, files: CaseFiles, answer: Answer) -> Report:
-        """Write the labels, and the picture if one is wanted."""
+        """Write the labels, then what belongs to them: the run file, and the picture if wanted."""
         start = time.perf_counter()
+        volume, run = answer.case.volume, answer.run
         make_folder(files.target.parent)
-        volume = answer.case.volume
-        write_labels(files.target, answer.labels, volume, gts=answer.case.gts)
+        write_labels(
+            files.target, answer.labels, volume, gts=answer.case.gts, overwrite=files.overwrite
+        )
+        # Whose labels these are is settled now, so the rest is simply put beside them.
+        save_run(files.run_file, run, volume.affine)
         if files.overlay is not None:
             make_folder(files.overlay.parent)
             save_overlay(
                 files.overlay,
                 volume,
                 answer.labels,
-                answer.boxes,
-                axis=self.settings.axis,
+                run.boxes,
+                axis=self.job.settings.axis,
                 limits=answer.limits,
             )
         seconds = answer.report["seconds"]
@@ -142,8 +148,50 @@ class CaseRunner:
         answer.report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
         return answer.report
 
+    def _labels(self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]) -> Labels:
+        if boxes:
+            return predictor.segment_volume(
+                boxes,
+                overlap=self.job.settings.overlap,
+                propagation=self.job.settings.propagation,
+                progress=self._progress,
+            )
+        if case.gts is not None:
+            return predictor.segment_from_labels(case.gts, self._progress)
+        raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
+
+    def _names(self, boxes: Sequence[Box3D], case: Case) -> dict[int, str]:
+        """Label -> name, "" where there is none."""
+        if not boxes and case.gts is not None:
+            return {int(label): "" for label in np.unique(case.gts) if label > 0}
+        names = dict(enumerate(self.job.names, start=1))
+        return {label: names.get(label, "") for label in range(1, len(boxes) + 1)}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self.settings, "_progress": None}
+        return {"job": self.job, "_progress": None}
+
+
+def _report(files: CaseFiles, predictor: VolumePredictor, seconds: dict[str, float]) -> Report:
+    return {
+        "input": str(files.source),
+        "output": str(files.target),
+        "run": str(files.run_file),
+        "preset": predictor.preset,
+        "device": predictor.device,
+        "notice": predictor.checkpoint.notice,
+        "seconds": seconds,
+        "slices_encoded": predictor.timings.slices_encoded,
+        "boxes_decoded": predictor.timings.boxes_decoded,
+    }
+
+
+def _by_name(values: dict[int, float], names: dict[int, str]) -> dict[str, float]:
+    """The values under the segments' names, or under the label where a name does not tell."""
+    count = Counter(names.values())
+    return {
+        names[label] if names.get(label) and count[names[label]] == 1 else str(label): value
+        for label, value in values.items()
+    }
 
 
 @lru_cache(maxsize=1)

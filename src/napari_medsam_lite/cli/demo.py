@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import metadata
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,19 @@ from napari_medsam_lite.cli.options import (
     print_json,
     progress_bar,
 )
+from napari_medsam_lite.cli.screen import can_open_window
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.files import make_folder
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.files import check_writable, make_folder
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.formats import write_labels
 from napari_medsam_lite.io.overlay import save_overlay
-from napari_medsam_lite.io.runfile import RunRecord, save_run
+from napari_medsam_lite.io.runfile import RunRecord, run_record, save_run
 from napari_medsam_lite.sample.ct import Sample, ct_phantom
 
 PLUGIN = "napari-medsam-lite"
 WINDOW = "abdomen"
-VERSIONED = (PLUGIN, "torch", "numpy", "napari")
+LABELS, OVERLAY, RUN = "labels.nii.gz", "overlay.png", "run.json"
 
 
 def add_commands(commands: Commands) -> None:
@@ -45,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
     """Do the job with or without a window."""
     if not args.headless:
         return open_napari()
-    result = segment_sample(ct_phantom(), args)
+    for name in (LABELS, OVERLAY, RUN):
+        check_writable(Path(args.output, name))
+    settings = Settings(WINDOW, preset=args.preset, device=args.device, checkpoint=args.checkpoint)
+    result = segment_sample(ct_phantom(), settings, args.output)
     if args.json:
         print_json(result)
         return 0
@@ -57,50 +64,64 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def segment_sample(sample: Sample, args: argparse.Namespace) -> dict[str, Any]:
-    """Segment every organ of the phantom; writes labels.nii.gz, overlay.png and run.json."""
+def segment_sample(sample: Sample, settings: Settings, output: str) -> dict[str, Any]:
+    """Segment every organ of the phantom; writes labels, picture and run file."""
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
-    predictor = VolumePredictor(args.preset, args.device, args.checkpoint)
-    predictor.set_volume(sample.volume, WINDOW)
-    boxes = list(sample.boxes)
+    predictor = VolumePredictor(settings.preset, settings.device, settings.checkpoint)
+    predictor.set_volume(sample.volume, settings.window, settings.axis)
     with progress_bar("segmenting") as progress:
         labels = predictor.segment_volume(
-            boxes, overlap="logit", propagation="guided", progress=progress
+            sample.boxes,
+            overlap=settings.overlap,
+            propagation=settings.propagation,
+            progress=progress,
         )
-    record = RunRecord(
-        input=sample.volume.name,
-        boxes=tuple(boxes),
-        window=WINDOW,
-        axis=0,
-        preset=predictor.preset,
-        device=predictor.device,
-        propagation="guided",
-        checkpoint_sha256=predictor.checkpoint.sha256,
-        names=tuple(sample.names),
-        versions={name: metadata.version(name) for name in VERSIONED},
-        seconds={stage: round(s, 3) for stage, s in predictor.timings.seconds.items()},
+    backend = predictor.load()
+    record = run_record(
+        sample.volume,
+        sample.boxes,
+        replace(settings, preset=predictor.preset, device=backend.target),
+        predictor.checkpoint.sha256,
+        names=sample.names,
+        seconds=predictor.timings.seconds,
         dice={
-            name: round(dice(labels == i, sample.truth == i), 4)
+            name: dice(labels == i, sample.truth == i)
             for i, name in enumerate(sample.names, start=1)
         },
     )
-    folder = make_folder(args.output)
-    write_labels(folder / "labels.nii.gz", labels, sample.volume)
-    save_overlay(folder / "overlay.png", sample.volume, labels, boxes, limits=predictor.limits)
-    save_run(folder / "run.json", record, sample.volume.affine)
+    folder = make_folder(output)
+    write_labels(folder / LABELS, labels, sample.volume)
+    save_overlay(folder / OVERLAY, sample.volume, labels, sample.boxes, limits=predictor.limits)
+    save_run(folder / RUN, record, sample.volume.affine)
+    return summary(record, predictor.device, folder)
+
+
+def summary(record: RunRecord, device: str, folder: Path) -> dict[str, Any]:
+    """What is told of the run."""
     return {
         "dice": record.dice,
         "mean_dice": round(float(np.mean(list(record.dice.values()))), 4),
         "seconds": record.seconds,
-        "preset": record.preset,
-        "device": record.device,
+        "preset": record.settings.preset,
+        "device": device,
         "output": str(folder),
     }
 
 
 def open_napari() -> int:
-    """Open napari with the sample, the dock widget and a box around the liver."""
+    """Open napari with the sample, the dock widget and a box around the liver.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If no window can be opened here.
+    """
+    if not can_open_window():
+        raise MedSAMLiteError(
+            "No window can be opened here: there is no display, or no Qt that fits it; "
+            "medsam-lite demo --headless -o DIR does the same without a window."
+        )
     import napari
 
     viewer = napari.Viewer()

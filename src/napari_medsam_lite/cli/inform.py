@@ -12,7 +12,8 @@ from typing import Any
 from napari_medsam_lite import __version__
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.cli.options import Commands, add_command, print_json
+from napari_medsam_lite.cli.options import Commands, add_checkpoint_option, add_command, print_json
+from napari_medsam_lite.cli.screen import can_open_window
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.model.weights import LICENCE, OFFICIAL_SHA256, find_checkpoint
 
@@ -44,7 +45,7 @@ def add_commands(commands: Commands) -> None:
         run_weights,
     )
     parser.add_argument("--verify", action="store_true", help="also load it into the network")
-    parser.add_argument("--checkpoint", help="a file of your own; default: the official one")
+    add_checkpoint_option(parser)
     add_command(
         commands, "doctor", "what a bug report needs", "medsam-lite doctor --json", run_doctor
     )
@@ -124,18 +125,13 @@ def _checkpoint() -> str:
 
 
 def _screen() -> dict[str, str]:
-    """The Qt binding, its platform and OpenGL: asked of a Qt application of our own.
-
-    Without a display Qt would abort the process on Linux, so it is not even asked there.
-    """
+    """The Qt binding, its platform and OpenGL: asked of a Qt application of our own."""
     try:
         import qtpy
     except Exception as error:
         return {"qt": f"no Qt binding: {error}; install napari[pyqt6]"}
     binding = f"{qtpy.API_NAME} {qtpy.QT_VERSION}"
-    if sys.platform.startswith("linux") and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
+    if not can_open_window():
         return {"qt": binding, "opengl": "unknown: there is no display"}
     from qtpy.QtWidgets import QApplication
 

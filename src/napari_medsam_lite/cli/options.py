@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import WINDOWS, parse_window
 from napari_medsam_lite.io.boxes import parse_box
+
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps|gpu|npu")
 
 Commands = Any
 """What argparse gives for adding commands; its type has no public name."""
@@ -41,7 +44,19 @@ def add_command(
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--preset, --device, --checkpoint."""
     parser.add_argument("--preset", choices=[AUTO, *PRESETS], default=AUTO, help="default: auto")
-    parser.add_argument("--device", default=AUTO, help="auto, cpu, cuda, mps; default: auto")
+    add_device_option(parser)
+    add_checkpoint_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """--device."""
+    parser.add_argument(
+        "--device", type=device_argument, default=AUTO, help="auto, cpu, cuda, mps; default: auto"
+    )
+
+
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    """--checkpoint."""
     parser.add_argument("--checkpoint", help="a LiteMedSAM checkpoint; default: the official one")
 
 
@@ -53,15 +68,29 @@ def box_argument(text: str) -> Box3D:
 
 def window_argument(text: str) -> str:
     """A window's name or ``"LEVEL,WIDTH"``, checked."""
-    checked(lambda t: parse_window(t, Volume(np.zeros((1, 1, 1), np.uint8))), text)
+    if text != AUTO:
+        checked(lambda t: parse_window(t, Volume(np.zeros((1, 1, 1), np.uint8))), text)
     return text
 
 
-def workers_argument(text: str) -> int:
-    """A number of processes, at least one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes.")
-    return int(text)
+def device_argument(text: str) -> str:
+    """A device of some machine; whether this one has it, the preset that is loaded on it tells."""
+    if DEVICES.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no device; choose auto, cpu, cuda, cuda:1, mps, gpu or npu."
+        )
+    return text
+
+
+def count_argument(what: str, least: int = 1) -> Callable[[str], int]:
+    """What makes a number of `what` of the text, at least `least`."""
+
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is no number of {what}, {least} or more.")
+        return int(text)
+
+    return count
 
 
 def checked(parse: Callable[[str], Any], text: str) -> Any:

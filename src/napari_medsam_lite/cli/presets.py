@@ -12,8 +12,14 @@ from napari_medsam_lite.acceleration.presets import PRESETS, Preset
 from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.acceleration.tuning.remembered import remembered
-from napari_medsam_lite.cli.options import Commands, add_command, print_json, status_line
-from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.cli.options import (
+    Commands,
+    add_checkpoint_option,
+    add_command,
+    add_device_option,
+    print_json,
+    status_line,
+)
 from napari_medsam_lite.model.weights import find_checkpoint
 
 MEBI = 2**20
@@ -29,8 +35,8 @@ def add_commands(commands: Commands) -> None:
         run,
     )
     parser.add_argument("--calibrate", action="store_true", help="measure them now, in minutes")
-    parser.add_argument("--device", default=AUTO, help="auto, cpu, cuda, mps; default: auto")
-    parser.add_argument("--checkpoint", help="a LiteMedSAM checkpoint; default: the official one")
+    add_device_option(parser)
+    add_checkpoint_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,29 +19,35 @@ class Box2D:
     y1: int
     x1: int
 
-    def clip(self, height: int, width: int) -> Box2D:
+    def clip(self, height: int, width: int, axes: str = "yx") -> Box2D:
         """The part of the box that lies in a slice of (height, width) voxels.
+
+        `axes` names rows and columns in messages: "zx" for slices across y.
 
         Raises
         ------
         PromptError
             If nothing lies inside, or the box is less than two voxels high or wide.
         """
+        told = self._in_words(axes)
         if self.y1 <= self.y0 or self.x1 <= self.x0:
-            raise PromptError(f"{self} has no area; draw it at least two voxels high and wide.")
+            raise PromptError(f"{told} has no area; draw it at least two voxels high and wide.")
         if self.y1 < 0 or self.x1 < 0 or self.y0 >= height or self.x0 >= width:
-            raise PromptError(f"{self} lies outside the slice of {height} x {width} voxels.")
+            raise PromptError(f"{told} lies outside the slice of {height} x {width} voxels.")
         clipped = Box2D(
             max(self.y0, 0), max(self.x0, 0), min(self.y1, height - 1), min(self.x1, width - 1)
         )
         if clipped.y1 <= clipped.y0 or clipped.x1 <= clipped.x0:
             raise PromptError(
-                f"{self} touches the slice of {height} x {width} voxels at its edge only."
+                f"{told} touches the slice of {height} x {width} voxels at its edge only."
             )
         return clipped
 
     def __str__(self) -> str:
-        return f"The box x {self.x0}..{self.x1}, y {self.y0}..{self.y1}"
+        return self._in_words("yx")
+
+    def _in_words(self, axes: str) -> str:
+        return f"The box {axes[1]} {self.x0}..{self.x1}, {axes[0]} {self.y0}..{self.y1}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ class Box3D:
         height, width = (n for a, n in enumerate(shape) if a != axis)
         first, last = max(first, 0), min(last, shape[axis] - 1)
         key = None if self.key is None else min(max(self.key, first), last)
-        return Box3D.from_plane(self.plane(axis).clip(height, width), axis, first, last, key)
+        plane = self.plane(axis).clip(height, width, "zyx".replace("zyx"[axis], ""))
+        return Box3D.from_plane(plane, axis, first, last, key)
 
     def _corners(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         return (self.z0, self.z1), (self.y0, self.y1), (self.x0, self.x1)

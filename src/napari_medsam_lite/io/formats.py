@@ -1,7 +1,9 @@
-"""Images and labels by the suffix of the file's name."""
+"""Images and labels by the suffix of the file's name: one row of `FORMATS` a format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,68 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io.boxes import parse_box, read_boxes, read_named_boxes
-from napari_medsam_lite.io.nifti import read_nifti, write_nifti
-from napari_medsam_lite.io.npz import read_npz, read_npz_labels, write_npz
+from napari_medsam_lite.io import nifti, npz
+from napari_medsam_lite.io.guard import reading
 
-__all__ = [
-    "SUFFIXES",
-    "file_suffix",
-    "list_cases",
-    "parse_box",
-    "read_boxes",
-    "read_case",
-    "read_labels",
-    "read_named_boxes",
-    "read_volume",
-    "write_labels",
-]
 
-SUFFIXES = (".npz", ".nii.gz", ".nii")
+@dataclass(frozen=True)
+class Format:
+    """How one kind of file is read and written.
+
+    The functions may let the errors of their libraries pass: `io.guard.reading` and
+    `core.files.replacing` are round every call.
+
+    Parameters
+    ----------
+    suffixes : tuple of str
+        In small letters; a longer one before one that it ends with.
+    what : str
+        What such a file is, for messages: "a NIfTI image".
+    read : callable
+        Path to the image, with the boxes and the truth that the file carries.
+    read_labels : callable
+        Path to the labels, as a volume of integers.
+    write : callable
+        (path, labels, case): labels (Z, Y, X) uint8 or uint16 in the space of ``case.volume``, with
+        ``case.gts`` where the format can keep them.
+    is_ours : callable
+        Path to whether the file holds what we read; looks at no more than a header.
+    holds_labels : callable
+        Path to whether the file holds labels and no image; looks at no more than a header.
+    """
+
+    suffixes: tuple[str, ...]
+    what: str
+    read: Callable[[Path], Case]
+    read_labels: Callable[[Path], Volume]
+    write: Callable[[Path, NDArray[Any], Case], None]
+    is_ours: Callable[[Path], bool]
+    holds_labels: Callable[[Path], bool]
+
+
+FORMATS = (
+    Format(
+        (".npz",),
+        npz.WHAT,
+        npz.read_npz,
+        npz.read_npz_labels,
+        npz.write_npz,
+        npz.npz_is_ours,
+        npz.npz_holds_labels,
+    ),
+    Format(
+        (".nii.gz", ".nii"),
+        nifti.WHAT,
+        nifti.read_nifti,
+        nifti.read_nifti_labels,
+        nifti.write_nifti,
+        lambda path: True,
+        nifti.nifti_holds_labels,
+    ),
+)
+SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
 
 
 def file_suffix(path: str | Path) -> str:
@@ -49,19 +94,53 @@ def file_suffix(path: str | Path) -> str:
 def list_cases(folder: str | Path) -> list[Path]:
     """The files in `folder` that can be read, sorted by name; folders in it are not entered.
 
+    Hidden files are left out: macOS keeps ``._ct.nii`` beside ``ct.nii`` on other systems' disks,
+    and files that are being written are hidden until they are whole.
+
     Raises
     ------
     FileFormatError
-        If there is none, or no such folder.
+        If there is none, no such folder, or it may not be read.
     """
-    path = Path(folder)
-    files = sorted(path.iterdir()) if path.is_dir() else []
-    found = [file for file in files if file.name.lower().endswith(SUFFIXES)]
+    try:
+        files = sorted(Path(folder).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        files = []
+    except OSError as error:
+        raise FileFormatError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+    found = [
+        file
+        for file in files
+        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+    ]
     if not found:
         raise FileFormatError(
             f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}."
         )
     return found
+
+
+def is_ours(path: str | Path) -> bool:
+    """Whether `path` is a file that can be read here: reads no more than a list of contents."""
+    try:
+        row = _format(path)
+        with reading(path, row.what):
+            return row.is_ours(Path(path))
+    except FileFormatError:
+        return False
+
+
+def holds_labels(path: str | Path) -> bool:
+    """Whether `path` holds labels and no image: reads no more than a header.
+
+    Raises
+    ------
+    FileFormatError
+        If the suffix is unknown, or the file is not what it says.
+    """
+    row = _format(path)
+    with reading(path, row.what):
+        return row.holds_labels(Path(path))
 
 
 def read_case(path: str | Path) -> Case:
@@ -74,9 +153,9 @@ def read_case(path: str | Path) -> Case:
     UnsupportedImageError
         If what it holds cannot be segmented.
     """
-    if file_suffix(path) == ".npz":
-        return read_npz(path)
-    return Case(read_nifti(path))
+    row = _format(path)
+    with reading(path, row.what):
+        return row.read(Path(path))
 
 
 def read_volume(path: str | Path) -> Volume:
@@ -92,12 +171,14 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     FileFormatError
         If the suffix is unknown, or the file holds no labels.
     """
-    if file_suffix(path) == ".npz":
-        return read_npz_labels(path)
-    labels = read_nifti(path).data
-    if labels.dtype.kind not in "iu":
-        raise FileFormatError(f"{path} holds {labels.dtype} voxels, not labels.")
-    return labels
+    return read_label_volume(path).data
+
+
+def read_label_volume(path: str | Path) -> Volume:
+    """The labels in `path` with their place, as a volume of integers; errors as `read_labels`."""
+    row = _format(path)
+    with reading(path, row.what):
+        return row.read_labels(Path(path))
 
 
 def write_labels(
@@ -106,6 +187,7 @@ def write_labels(
     volume: Volume,
     *,
     gts: NDArray[Any] | None = None,
+    overwrite: bool = True,
 ) -> None:
     """Write labels in the space of the image that they were made on.
 
@@ -122,20 +204,32 @@ def write_labels(
         The image; gives the geometry.
     gts : ndarray, optional
         (Z, Y, X) truth, stored beside the labels where the format can (npz).
+    overwrite : bool
+        Whether an existing file may be replaced. If not, of several writers at once one succeeds.
 
     Raises
     ------
     FileFormatError
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
-    suffix = file_suffix(path)
+    row = _format(path)
     labels = _small_labels(labels, volume)
-    if volume.source and Path(path).resolve() == volume.source.path.resolve():
+    if volume.source and _is_image(path, volume.source.path):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
-    if suffix == ".npz":
-        write_npz(path, labels, volume, gts)
-    else:
-        write_nifti(path, labels, volume)
+    with replacing(path, overwrite=overwrite) as temporary:
+        row.write(temporary, labels, Case(volume, gts=gts))
+
+
+def _is_image(path: str | Path, source: Path) -> bool:
+    """Whether `path` is the image; labels have their own file as source, and may go there again."""
+    if identity_of(path) != identity_of(source):
+        return False
+    return is_there(path) and not holds_labels(path)
+
+
+def _format(path: str | Path) -> Format:
+    suffix = file_suffix(path)
+    return next(row for row in FORMATS if suffix in row.suffixes)
 
 
 def _small_labels(labels: NDArray[Any], volume: Volume) -> NDArray[np.uint8] | NDArray[np.uint16]:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from napari_medsam_lite.core.errors import FileFormatError
 
-# What numpy, zipfile, gzip, nibabel and json raise for a file that is not what its name says.
+# What numpy, zipfile, gzip, nibabel, csv and json raise for a file that is not what its name says.
 _DAMAGE = (
     OSError,
     EOFError,
     ValueError,
-    KeyError,
-    OverflowError,
+    LookupError,
+    ArithmeticError,
     RuntimeError,
+    SyntaxError,
+    csv.Error,
+    tokenize.TokenError,
     zlib.error,
     zipfile.BadZipFile,
     pickle.UnpicklingError,
 )
+
+_DEFLATE_MOST = 1032
+"""How many bytes one byte of a zip or gzip file can stand for at most."""
+_DEFLATE_START = 1 << 16
 
 
 @contextmanager
@@ -39,7 +50,9 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
             raise FileFormatError(f"{path} is a folder, not {what}.")
         if Path(path).stat().st_size == 0:
             raise FileFormatError(f"{path} is empty (0 bytes), so it is not {what}.")
-        yield
+        # What a damaged header does to the arithmetic is told by the result, not by numpy's lines.
+        with np.errstate(all="ignore"):
+            yield
     except FileNotFoundError as error:
         raise FileFormatError(f"{path} does not exist.") from error
     except PermissionError as error:
@@ -51,5 +64,37 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
             f"{path} asks for more memory than there is; it is too large or its header is damaged."
         ) from error
     except _DAMAGE as error:
-        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise FileFormatError(f"{path} cannot be read as {what}: {reason}.") from error
+        raise FileFormatError(f"{path} cannot be read as {what}: {_reason(error)}.") from error
+
+
+def check_size(path: str | Path, claimed: int, stored: int, *, packed: bool) -> None:
+    """Compare what a header claims with the bytes that are there, before memory is taken for it.
+
+    Parameters
+    ----------
+    path : path
+        For the message.
+    claimed, stored : int
+        Bytes that the header speaks of, and bytes in the file.
+    packed : bool
+        Whether the stored bytes are deflated: then each can stand for about a thousand at most.
+
+    Raises
+    ------
+    FileFormatError
+        If there cannot be as many bytes as the header claims.
+    """
+    most = stored * _DEFLATE_MOST + _DEFLATE_START if packed else stored
+    if not 0 <= claimed <= most:
+        raise FileFormatError(
+            f"{path} is cut short or its header is damaged: it speaks of {claimed} bytes, "
+            f"but the file holds {'at most ' if packed else ''}{most}."
+        )
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, tokenize.TokenError):  # its text has its place too
+        text = str(error.args[0])
+    lines = (text or str(error)).splitlines()
+    return lines[0].rstrip(".") if lines and lines[0] else type(error).__name__

@@ -1,4 +1,4 @@
-"""What napari calls: readers, the labels writer and the sample data, as plain functions.
+"""What napari calls: the reader and the labels writer, as plain functions.
 
 In napari, images read here lie in the LPS world of CT: millimetres, axes (z, y, x), z to the head,
 y to the patient's back, x to the patient's left, so that slices look as radiologists see them. The
@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
-from napari_medsam_lite.io.formats import SUFFIXES, read_case, write_labels
-from napari_medsam_lite.io.npz import is_case
+from napari_medsam_lite.io.formats import (
+    holds_labels,
+    is_ours,
+    read_case,
+    read_label_volume,
+    write_labels,
+)
 
 KEY = "medsam_lite"
 LayerData = tuple[Any, dict[str, Any], str]
@@ -31,17 +37,13 @@ _CT_BELOW = -200  # only CT has voxels below this
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Give napari a reader for our files, None for all others; opens nothing but an npz's index."""
+    """Give napari a reader for our files, None for others; looks at an npz's index only."""
     paths = [path] if isinstance(path, str) else list(path)
-    for name in map(str, paths):
-        known = name.lower().endswith(SUFFIXES)
-        if not known or (name.lower().endswith(".npz") and not is_case(name)):
-            return None
-    return read_layers if paths else None
+    return read_layers if paths and all(map(is_ours, paths)) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Read each file as an image layer, with its truth as a hidden labels layer.
+    """Read each file: labels as a labels layer, an image with what the file carries besides.
 
     Raises
     ------
@@ -49,23 +51,30 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         If a file cannot be read, or its image not be segmented.
     """
     paths = [path] if isinstance(path, str) else path
-    return [layer for name in paths for layer in case_layers(read_case(name))]
+    layers: list[LayerData] = []
+    for name in paths:
+        if holds_labels(name):
+            layers.append(labels_layer(read_label_volume(name)))
+        else:
+            layers += case_layers(read_case(name))
+    return layers
 
 
 def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
-    """Make the layers of a case: its image and, hidden, its truth.
+    """Make the layers of a case: its image, its truth (hidden) and its boxes.
 
     Parameters
     ----------
     case : Case
-        A volume of one slice becomes a 2D layer.
+        A volume of one slice becomes 2D layers.
     names : sequence of str
         Of the boxes.
     """
     volume = case.volume
     flat = volume.shape[0] == 1
     shared = _place(volume, flat=flat)
-    shared["metadata"] = {KEY: geometry(volume) | {"boxes": case.boxes, "names": list(names)}}
+    known = geometry(volume) | {"fingerprint": volume.fingerprint}
+    shared["metadata"] = {KEY: known | {"boxes": case.boxes, "names": list(names)}}
     look: dict[str, Any] = {"name": volume.name, "rgb": volume.is_colour}
     if not volume.is_colour:
         look |= {"colormap": "gray"} | _contrast(volume.data)
@@ -73,7 +82,16 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     if case.gts is not None:
         truth = {"name": f"{volume.name} truth", "visible": False} | shared
         layers.append((case.gts[0] if flat else case.gts, truth, "labels"))
+    if case.boxes:
+        layers.append(_boxes_layer(case.boxes, names, volume, shared))
     return layers
+
+
+def labels_layer(labels: Volume) -> LayerData:
+    """Make a labels layer of the volume that labels were read as."""
+    flat = labels.shape[0] == 1
+    look = {"name": labels.name, "metadata": {KEY: geometry(labels)}}
+    return labels.data[0] if flat else labels.data, look | _place(labels, flat=flat), "labels"
 
 
 def geometry(volume: Volume) -> dict[str, Any]:
@@ -109,6 +127,42 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     return [path]
 
 
+def _boxes_layer(
+    boxes: Sequence[Box3D], names: Sequence[str], volume: Volume, shared: dict[str, Any]
+) -> LayerData:
+    """A rectangle a box on the slice where propagation starts; its label is the box's number."""
+    flat = volume.shape[0] == 1
+    rows = range(len(boxes))
+    extents = [box.extent(0) for box in boxes]
+    look = {
+        "name": f"{volume.name} boxes",
+        "ndim": 2 if flat else 3,
+        "shape_type": "rectangle",
+        "edge_color": "yellow",
+        "face_color": "transparent",
+        # In voxels: napari's own 1, or more where that would hardly be seen.
+        "edge_width": max(1.0, max(volume.shape[1:]) / 300),
+        "features": {
+            "label": [row + 1 for row in rows],
+            "name": [names[row] if row < len(names) else "" for row in rows],
+            "first": [first for first, _ in extents],
+            "last": [last for _, last in extents],
+        },
+    }
+    return [_rectangle(box, flat=flat) for box in boxes], look | shared, "shapes"
+
+
+def _rectangle(box: Box3D, *, flat: bool) -> NDArray[np.float64]:
+    """The (4, 3) corners of a box, or (4, 2) on a 2D image."""
+    plane = box.plane(0)
+    corners = np.array(
+        [(plane.y0, plane.x0), (plane.y0, plane.x1), (plane.y1, plane.x1), (plane.y1, plane.x0)],
+        float,
+    )
+    key = sum(box.extent(0)) // 2 if box.key is None else box.key
+    return corners if flat else np.insert(corners, 0, key, axis=1)
+
+
 def _contrast(data: NDArray[Any]) -> dict[str, Any]:
     """Contrast limits of a CT or of 8 bits; for anything else napari finds its own."""
     if data.dtype == np.uint8:
@@ -125,16 +179,18 @@ def _place(volume: Volume, *, flat: bool) -> dict[str, Any]:
     Oblique volumes, and those whose slices are not axial, are shown as stored, by spacing alone:
     napari cannot slice and paint across rotated axes. Their exact place is in the metadata.
     """
+    axes = ("y", "x") if flat else ("z", "y", "x")
+    place: dict[str, Any] = {"units": ("mm",) * len(axes), "axis_labels": axes}
     affine = _LPS @ volume.affine
     linear = affine[:3, :3]
     off_axis = np.abs(linear - np.diag(np.diag(linear))).max()
     if off_axis > _STRAIGHT * min(volume.spacing) or flat:
-        return {"scale": volume.spacing[1:] if flat else volume.spacing}
+        return place | {"scale": volume.spacing[1:] if flat else volume.spacing}
     if (np.diag(linear) > 0).all():
-        return {"scale": tuple(np.diag(linear)), "translate": tuple(affine[:3, 3])}
+        return place | {"scale": tuple(np.diag(linear)), "translate": tuple(affine[:3, 3])}
     straight = np.diag(np.diag(affine))
     straight[:3, 3] = affine[:3, 3]
-    return {"affine": straight}
+    return place | {"affine": straight}
 
 
 def _world(meta: dict[str, Any], ndim: int) -> NDArray[np.float64]:

@@ -6,8 +6,11 @@ A NIfTI file's array is (X, Y, Z); ours is its transpose (Z, Y, X), never reorie
 from __future__ import annotations
 
 import gzip
+import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,43 +19,52 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io.guard import check_size
 
-_WHAT = "a NIfTI image"
+WHAT = "a NIfTI image"
+_LABEL = 1002  # the intent code of label images
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_LONGEST_SIDE = np.iinfo(np.int16).max  # of NIfTI-1
+
+# nibabel logs on standard error what it then raises; said once is enough.
+_SILENT = logging.getLogger(f"{__name__}.nibabel")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
-def read_nifti(path: str | Path) -> Volume:
+def read_nifti(path: Path) -> Case:
     """Read a ``.nii`` or ``.nii.gz`` file of one 3D (or 2D) scalar image.
 
     Returns
     -------
-    Volume
-        (Z, Y, X): integers as stored where the file has no scaling, else float32 after slope and
-        intercept. Spacing in mm and affine (RAS) in the order (z, y, x). Its `source.header`
-        is nibabel's header, for `write_nifti`.
+    Case
+        The volume alone, (Z, Y, X): integers as stored where the file has no scaling, else float32
+        after slope and intercept. Spacing in mm and affine (RAS) in the order (z, y, x). Its
+        `source.header` is nibabel's header, for `write_nifti`.
 
     Raises
     ------
     FileFormatError
-        If the file is missing, damaged, cut short, in colour, or its affine is not usable.
+        If the file is in colour, claims more than it holds, or its affine is not usable.
     UnsupportedImageError
         If the image has several time points or channels.
+    ValueError, OSError, EOFError
+        If the file is missing, damaged or cut short.
     """
-    path = Path(path)
-    with reading(path, _WHAT):
-        try:
-            image, data = _load(path)
-        except (HeaderDataError, ImageFileError, WrapStructError) as error:
-            raise ValueError(error) from error
-    affine = np.asarray(image.affine, np.float64)
+    with _opened(path) as file:
+        header = file.header
+        data = _voxels(file)
+        while file.stream.read(_CHUNK):  # to the end: only there does gzip compare its checksum
+            pass
+    affine = np.asarray(header.get_best_affine(), np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
         raise FileFormatError(
             f"{path}: the affine in the header holds NaN or has no volume, so the voxels have no "
@@ -60,29 +72,42 @@ def read_nifti(path: str | Path) -> Volume:
         )
     z, y, x = reversed(voxel_sizes(affine).tolist())
     name = path.name.removesuffix(".gz").removesuffix(".nii")
-    source = Source(path, image.header.copy())
-    return Volume(_as_volume(data), (z, y, x), swap_axis_order(affine), name, source)
+    source = Source(path, header.copy())
+    return Case(Volume(_as_volume(data), (z, y, x), swap_axis_order(affine), name, source))
 
 
-def write_nifti(path: str | Path, labels: NDArray[Any], volume: Volume) -> None:
-    """Write labels (Z, Y, X) uint8 or uint16 in the space of `volume`.
+def read_nifti_labels(path: Path) -> Volume:
+    """Read the labels of a file as a volume of integers; raises as `read_nifti`."""
+    volume = read_nifti(path).volume
+    if volume.data.dtype.kind not in "iu":
+        raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
+    return volume
 
-    If `volume` came from a NIfTI file, its geometry (sform, qform, their codes, voxel sizes,
-    units, number of dimensions) is kept to the bit; if not, the file gets the volume's affine.
 
-    Raises
-    ------
-    FileFormatError
-        If the file cannot be written.
+def nifti_holds_labels(path: Path) -> bool:
+    """Whether the header calls the voxels labels and they are whole numbers; reads no voxels."""
+    with _opened(path) as file:
+        whole = file.header.get_data_dtype().kind in "iu" and _scaling(file.header) == (1, 0)
+        return whole and int(file.header["intent_code"]) == _LABEL
+
+
+def write_nifti(path: Path, labels: NDArray[Any], case: Case) -> None:
+    """Write labels (Z, Y, X) uint8 or uint16 in the space of the case's volume.
+
+    If that came from a NIfTI file, its geometry (sform, qform, their codes, voxel sizes, units,
+    number of dimensions) is kept to the bit; if not, the file gets the volume's affine. The intent
+    code says that the voxels are labels.
     """
+    volume = case.volume
     header = volume.source.header if volume.source else None
     if isinstance(header, nib.Nifti1Header):
         image = _like(header, labels)
     else:
-        image = nib.Nifti1Image(labels.T, swap_axis_order(volume.affine))
+        kind = nib.Nifti2Image if max(labels.shape) > _LONGEST_SIDE else nib.Nifti1Image
+        image = kind(labels.T, swap_axis_order(volume.affine))
         image.header.set_xyzt_units("mm")
-    with replacing(path) as temporary:
-        image.to_filename(temporary)
+    image.header.set_intent(_LABEL)
+    image.to_filename(path)
 
 
 def swap_axis_order(affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,50 +116,97 @@ def swap_axis_order(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     return affine[np.ix_(order, order)]
 
 
-def _load(path: Path) -> tuple[Any, NDArray[Any]]:
-    """The image and its voxels (X, Y, Z), native byte order, every byte checked."""
-    with _unpacked(path) as stream:
-        image = _kind(stream, path).from_stream(stream)
-        data = _voxels(image, path)
-        while stream.read(_CHUNK):  # to the end: only there does gzip compare its checksum
-            pass
-    return image, data
+@dataclass(frozen=True)
+class _OpenFile:
+    """A file with its checked header; the stream stands behind that."""
 
-
-def _kind(stream: BinaryIO, path: Path) -> Any:
-    """The class of nibabel for the file, from the header size that it starts with."""
-    start = stream.read(4)
-    stream.seek(0)
-    sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
-    for kind in (nib.Nifti1Image, nib.Nifti2Image):
-        if kind.header_class.sizeof_hdr in sizes:
-            return kind
-    raise FileFormatError(f"{path} is not {_WHAT}.")
+    path: Path
+    stream: BinaryIO
+    header: Any
+    packed: bool
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of the file, through gzip if it is packed, whatever its name says."""
+def _opened(path: Path) -> Iterator[_OpenFile]:
+    """The file, through gzip if it is packed, whatever its name says."""
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
-        if not packed:
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as stream:
-            yield cast(BinaryIO, stream)
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+        try:
+            yield _OpenFile(path, stream, _header(stream, path), packed)
+        except (HeaderDataError, ImageFileError, WrapStructError) as error:
+            raise ValueError(error) from error
 
 
-def _voxels(image: Any, path: Path) -> NDArray[Any]:
-    stored = image.get_data_dtype()
-    data: NDArray[Any]
-    if stored.fields is not None:
-        raise FileFormatError(f"{path} is a colour (RGB) image; a scalar volume is needed.")
-    if (image.dataobj.slope, image.dataobj.inter) == (1, 0) and stored.kind in "iuc":
-        data = np.asarray(image.dataobj)
-    else:
-        data = np.asarray(image.dataobj, dtype=np.float32)
-    return data.astype(data.dtype.newbyteorder("="), copy=False)
+def _header(stream: BinaryIO, path: Path) -> Any:
+    """Nibabel's header of either version, told by the size that it starts with.
+
+    Extensions are left in the file: nothing here needs them, and they may name the patient.
+    """
+    start = stream.read(4)
+    sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        if kind.sizeof_hdr in sizes:
+            header = kind(start + stream.read(kind.sizeof_hdr - len(start)), check=False)
+            header.check_fix(logger=_SILENT, error_level=logging.ERROR)
+            if header["vox_offset"] == 0:
+                header["vox_offset"] = _guess_offset(header, stream.read(1), path)
+            return header
+    raise FileFormatError(f"{path} is not {WHAT}.")
+
+
+def _guess_offset(header: Any, extended: bytes, path: Path) -> int:
+    """Where the voxels start, if the header leaves it out, as those of some programs do.
+
+    nibabel would take the header's own bytes for voxels. `extended` is the byte behind the header,
+    not 0 if more follows.
+    """
+    if header["magic"].item() != header.single_magic:
+        raise FileFormatError(
+            f"{path} is one of a pair of files (.hdr and .img); save them as one .nii file."
+        )
+    if extended.strip(b"\0"):
+        raise ValueError("it does not say where its voxels start")
+    return int(header.single_vox_offset)
+
+
+def _scaling(header: Any) -> tuple[float, float]:
+    slope, inter = header.get_slope_inter()
+    return (1.0 if slope is None else slope), (0.0 if inter is None else inter)
+
+
+def _voxels(file: _OpenFile) -> NDArray[Any]:
+    """The voxels (X, Y, Z), scaled if they are to be, in native byte order."""
+    header = file.header
+    dtype = header.get_data_dtype()
+    if dtype.fields is not None:
+        raise FileFormatError(f"{file.path} is a colour (RGB) image; a scalar volume is needed.")
+    stored = _stored(file, header.get_data_shape(), dtype)
+    slope, inter = _scaling(header)
+    if (slope, inter) == (1, 0) and dtype.kind in "iuc":
+        return stored.astype(dtype.newbyteorder("="), copy=False)
+    # To the bit what nibabel's images give when they are read as float32.
+    factors = [np.asarray(v, np.float64) for v in (slope, inter)]
+    factors = [v.astype(np.float32) if np.can_cast(v, np.float32) else v for v in factors]
+    scaled: NDArray[Any] = apply_read_scaling(stored, *factors)
+    return scaled.astype(np.float32, copy=False)
+
+
+def _stored(file: _OpenFile, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The voxels as stored; memory fills as bytes come, never by what the header claims alone."""
+    offset = int(file.header.get_data_offset())
+    size = math.prod(map(int, shape)) * dtype.itemsize
+    check_size(file.path, offset + size, file.path.stat().st_size, packed=file.packed)
+    file.stream.seek(offset)
+    voxels = np.empty(size, np.uint8)  # the system gives pages when they are written to
+    filled = 0
+    while filled < size:
+        count = file.stream.readinto(voxels[filled : filled + _CHUNK])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        filled += count
+    return voxels.view(dtype).reshape(shape, order="F")
 
 
 def _as_volume(data: NDArray[Any]) -> NDArray[Any]:
@@ -147,8 +219,8 @@ def _as_volume(data: NDArray[Any]) -> NDArray[Any]:
 def _like(header: Any, labels: NDArray[Any]) -> Any:
     """An image of `labels` with the geometry of `header` and nothing else of it."""
     header = header.copy()
-    header.extensions.clear()  # may name the patient
-    for field in ("descrip", "aux_file", "db_name", "intent_name"):
+    # Free text may name the patient.
+    for field in ("descrip", "aux_file", "db_name"):
         if field in header:
             header[field] = b""
     header["cal_min"] = header["cal_max"] = 0

@@ -6,7 +6,6 @@ order (x, y, z), as SimpleITK gives it to the published preprocessing; the array
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,15 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io.npz_arrays import array_names, read_arrays
 
-_WHAT = "a challenge npz file"
-
-
-def is_case(path: str | Path) -> bool:
-    """Whether `path` is a zip with an ``imgs`` array: cheap, reads the list of contents only."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "imgs.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
+WHAT = "an npz file"
+_ARRAYS = ("imgs", "boxes", "gts", "spacing")
+_LABELS = ("segs", "spacing")
 
 
-def read_npz(path: str | Path) -> Case:
+def read_npz(path: Path) -> Case:
     """Read a case of the challenge. Objects are never unpickled.
 
     Parameters
@@ -52,86 +43,63 @@ def read_npz(path: str | Path) -> Case:
     Raises
     ------
     FileFormatError
-        If the file is damaged, holds pickled objects or arrays of the wrong shape.
+        If the file holds pickled objects, arrays of the wrong shape, or none named ``imgs``.
     UnsupportedImageError
         If ``imgs`` is no image.
+    ValueError, OSError, EOFError, zipfile.BadZipFile
+        If the file is missing or damaged.
     """
-    path = Path(path)
-    with reading(path, _WHAT):
-        arrays = _load(path)
+    arrays = read_arrays(path, _ARRAYS)
     if "imgs" not in arrays:
-        held = ", ".join(sorted(arrays)) or "nothing"
+        held = ", ".join(sorted(array_names(path))) or "nothing"
         raise FileFormatError(f"{path} has no array named 'imgs' (it holds: {held}).")
     boxes = arrays.get("boxes")
     data = _as_volume(arrays["imgs"], path, deep=boxes is not None and boxes.shape[-1:] == (6,))
-    spacing = _spacing(arrays.get("spacing"), path)
-    affine = np.diag([spacing[0], -spacing[1], -spacing[2], 1.0])
-    shape = data.shape[:3] if arrays["imgs"].ndim == data.ndim else data.shape[1:3]
-    volume = Volume(data, spacing, affine, path.stem, Source(path, shape))
+    volume = _placed(data, arrays["imgs"].ndim < data.ndim, arrays.get("spacing"), path)
     gts = _truth(arrays.get("gts"), volume, path)
     return Case(volume, [] if boxes is None else _boxes(boxes, volume, path), gts)
 
 
-def write_npz(
-    path: str | Path, labels: NDArray[Any], volume: Volume, gts: NDArray[Any] | None = None
-) -> None:
-    """Write labels (Z, Y, X) as ``segs``, with ``spacing`` (x, y, z) in mm and ``gts`` if given.
-
-    The labels of a 2D image are written as (H, W), as the challenge has them.
+def read_npz_labels(path: Path) -> Volume:
+    """Read the ``segs`` of a file that `write_npz` wrote, as a volume of integers.
 
     Raises
     ------
     FileFormatError
-        If the file cannot be written.
+        If the file holds no ``segs``; else as `read_npz`.
     """
+    arrays = read_arrays(path, _LABELS)
+    labels = arrays.get("segs")
+    if labels is None or labels.dtype.kind not in "iu" or labels.ndim not in (2, 3):
+        raise FileFormatError(f"{path} holds no labels named 'segs'.")
+    flat = labels.ndim == 2
+    return _placed(labels[np.newaxis] if flat else labels, flat, arrays.get("spacing"), path)
+
+
+def npz_is_ours(path: Path) -> bool:
+    """Whether there is an image or labels under our names: reads the list of contents only."""
+    return not {"imgs", "segs"}.isdisjoint(array_names(path))
+
+
+def npz_holds_labels(path: Path) -> bool:
+    """Whether there are labels and no image: reads the list of contents only."""
+    names = array_names(path)
+    return "segs" in names and "imgs" not in names
+
+
+def write_npz(path: Path, labels: NDArray[Any], case: Case) -> None:
+    """Write labels (Z, Y, X) as ``segs``, with ``spacing`` (x, y, z) in mm and the case's ``gts``.
+
+    The labels of a 2D image are written as (H, W), as the challenge has them.
+    """
+    volume = case.volume
     header = volume.source.header if volume.source else None
     flat = volume.is_colour or (isinstance(header, tuple) and len(header) == 2)
     arrays: dict[str, Any] = {"segs": labels[0] if flat else labels}
     arrays["spacing"] = np.asarray(volume.spacing[::-1], np.float32)
-    if gts is not None:
-        arrays["gts"] = gts[0] if flat else gts
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
-
-
-def read_npz_labels(path: str | Path) -> NDArray[Any]:
-    """The ``segs`` of a file that `write_npz` wrote, as (Z, Y, X) integers.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is missing, damaged, or holds no ``segs``.
-    """
-    path = Path(path)
-    with reading(path, "an npz file of labels"):
-        labels = _load(path).get("segs")
-    if labels is None or labels.dtype.kind not in "iu" or labels.ndim not in (2, 3):
-        raise FileFormatError(f"{path} holds no labels named 'segs'.")
-    return labels if labels.ndim == 3 else labels[np.newaxis]
-
-
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays that a case may have, and the others' names with an empty array."""
-    if not zipfile.is_zipfile(path):
-        raise FileFormatError(
-            f"{path} is not an npz file, or it is cut short: npz is a zip archive of arrays."
-        )
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: _member(archive, name, path) for name in archive.files}
-
-
-def _member(archive: Any, name: str, path: Path) -> NDArray[Any]:
-    if name not in ("imgs", "boxes", "gts", "spacing", "segs"):
-        return np.empty(0)  # not ours: its name is enough
-    try:
-        return np.asarray(archive[name])
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise
-        raise FileFormatError(
-            f"{path}: '{name}' is stored as pickled Python objects, which can run code when "
-            "opened and are never read; save it as a plain number array."
-        ) from error
+    if case.gts is not None:
+        arrays["gts"] = case.gts[0] if flat else case.gts
+    np.savez_compressed(path, **arrays)
 
 
 def _as_volume(images: NDArray[Any], path: Path, *, deep: bool) -> NDArray[Any]:
@@ -145,6 +113,14 @@ def _as_volume(images: NDArray[Any], path: Path, *, deep: bool) -> NDArray[Any]:
             )
         return images[np.newaxis]
     return images
+
+
+def _placed(data: NDArray[Any], flat: bool, spacing: NDArray[Any] | None, path: Path) -> Volume:
+    """A volume in its place; `flat` if the file holds one slice without its own axis."""
+    sizes = _spacing(spacing, path)
+    affine = np.diag([sizes[0], -sizes[1], -sizes[2], 1.0])
+    shape = data.shape[1:3] if flat else data.shape[:3]
+    return Volume(data, sizes, affine, path.stem, Source(path, shape))
 
 
 def _spacing(values: NDArray[Any] | None, path: Path) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import Limits, parse_window
 
+PICTURE = ".png"
 SIDE = 512
 FILL = 0.35  # how much of a label's colour covers the image
 # Okabe and Ito's colours, told apart also by the colour-blind; then they repeat.
@@ -81,14 +82,18 @@ def save_overlay(
     """
     import imageio.v3 as iio
 
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise FileFormatError(f"{path}: overlays are PNG files; let the name end with .png.")
+    check_picture_name(path)
     index = _middle(labels, axis) if index is None else index
     picture = draw_overlay(volume, labels, boxes, index, axis=axis, limits=limits)
     with replacing(path) as temporary:
-        iio.imwrite(temporary, picture, extension=".png")
+        iio.imwrite(temporary, picture, extension=PICTURE)
     return index
+
+
+def check_picture_name(path: str | Path) -> None:
+    """Raise FileFormatError unless `path` is the name of a picture that can be written."""
+    if Path(path).suffix.lower() != PICTURE:
+        raise FileFormatError(f"{path}: overlays are PNG files; let the name end with {PICTURE}.")
 
 
 def draw_overlay(

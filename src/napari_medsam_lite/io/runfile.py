@@ -1,10 +1,11 @@
-"""run.json: what was done to one image, so that it can be looked up and done again."""
+"""Run files: what was done to one image, so that it can be looked up and done again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.boxes import Box3D
-from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.core.settings import AUTO, Settings, parse_overlap, parse_propagation
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.formats import file_suffix
 from napari_medsam_lite.io.guard import reading
 
-FORMAT = 1
+FORMAT = 2
+PACKAGES = ("napari-medsam-lite", "torch", "openvino", "numpy", "napari")
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 
 
@@ -29,17 +34,14 @@ class RunRecord:
     input : str
         Name of the image file, without its folder.
     boxes : tuple of Box3D
-        Inclusive voxel corners.
-    window : str
-        A window's name, or ``"LEVEL,WIDTH"`` in HU.
-    axis : int
-        The axis across which slices were taken.
-    preset, device, propagation, overlap : str
-        As given to the predictor, after "auto" was decided.
+        Inclusive voxel corners; empty if they were taken from the image's truth, slice by slice.
+    settings : Settings
+        With the preset and the device that "auto" became. The checkpoint's place is not kept:
+        its hash says which one it was.
     checkpoint_sha256 : str
         Of the weights.
     names : tuple of str
-        A name a box, or empty.
+        A name a box, "" where it has none; or empty.
     versions : dict
         Package -> version.
     seconds : dict
@@ -50,20 +52,46 @@ class RunRecord:
 
     input: str
     boxes: tuple[Box3D, ...]
-    window: str
-    axis: int
-    preset: str
-    device: str
-    propagation: str
+    settings: Settings
     checkpoint_sha256: str
-    overlap: str = "logit"
     names: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     dice: dict[str, float] = field(default_factory=dict)
 
 
-def save_run(path: str | Path, run: RunRecord, affine: NDArray[np.float64]) -> None:
+def run_record(
+    volume: Volume,
+    boxes: Sequence[Box3D],
+    settings: Settings,
+    checkpoint_sha256: str,
+    *,
+    names: Sequence[str] = (),
+    seconds: Mapping[str, float] | None = None,
+    dice: Mapping[str, float] | None = None,
+) -> RunRecord:
+    """The record of a run on `volume` with this program; see `RunRecord`."""
+    return RunRecord(
+        input=volume.source.path.name if volume.source else volume.name,
+        boxes=tuple(boxes),
+        settings=replace(settings, checkpoint=None),
+        checkpoint_sha256=checkpoint_sha256,
+        names=tuple(names),
+        versions=_versions(),
+        seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
+        dice={name: round(value, 4) for name, value in (dice or {}).items()},
+    )
+
+
+def run_path(labels: str | Path) -> Path:
+    """Where the run file of a labels file goes: ``liver.nii.gz`` -> ``liver.run.json``."""
+    path = Path(labels)
+    return path.with_name(path.name[: -len(file_suffix(path))] + ".run.json")
+
+
+def save_run(
+    path: str | Path, run: RunRecord, affine: NDArray[np.float64], *, overwrite: bool = True
+) -> None:
     """Write a run as JSON; boxes also in RAS world mm through the volume's `affine` (z, y, x).
 
     Raises
@@ -72,12 +100,13 @@ def save_run(path: str | Path, run: RunRecord, affine: NDArray[np.float64]) -> N
         If the file cannot be written.
     """
     content = {"format": FORMAT, **asdict(run), "boxes_world_mm": boxes_to_world(run.boxes, affine)}
-    with replacing(path) as temporary:
+    del content["settings"]["checkpoint"]
+    with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def load_run(path: str | Path) -> RunRecord:
-    """Read what `save_run` wrote.
+    """Read what `save_run` wrote, also that of version 0.1.
 
     Raises
     ------
@@ -88,14 +117,14 @@ def load_run(path: str | Path) -> RunRecord:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or "format" not in content:
         raise FileFormatError(f"{path} is not a run file of this program.")
-    if content["format"] != FORMAT:
+    if content["format"] not in (1, FORMAT):
         raise FileFormatError(
-            f"{path} has run format {content['format']}, this version reads {FORMAT}; "
+            f"{path} has run format {content['format']}, this version reads 1 to {FORMAT}; "
             "update napari-medsam-lite."
         )
     try:
         return _record(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, MedSAMLiteError) as error:
         raise FileFormatError(f"{path} is damaged: {_reason(error)}.") from error
 
 
@@ -111,20 +140,54 @@ def boxes_to_world(
     return placed
 
 
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 def _record(content: dict[str, Any]) -> RunRecord:
-    """A record from checked JSON; KeyError, TypeError or ValueError say what is wrong."""
-    values: dict[str, Any] = {}
-    for key in ("input", "window", "preset", "device", "propagation", "checkpoint_sha256"):
-        values[key] = _typed(content[key], str, key)
-    values["overlap"] = _typed(content.get("overlap", "logit"), str, "overlap")
-    values["axis"] = _typed(content["axis"], int, "axis")
-    if values["axis"] not in (0, 1, 2):
-        raise ValueError(f"axis is {values['axis']}, not 0, 1 or 2")
-    values["boxes"] = tuple(_box(box) for box in _typed(content["boxes"], list, "boxes"))
-    values["names"] = tuple(str(n) for n in _typed(content.get("names", []), list, "names"))
-    for key in ("versions", "seconds", "dice"):
-        values[key] = _typed(content.get(key, {}), dict, key)
-    return RunRecord(**values)
+    """A record from checked JSON; the errors that `load_run` catches say what is wrong."""
+    if content["format"] == 1:
+        settings = _first_settings(content)
+    else:
+        settings = _settings(_typed(content["settings"], dict, "settings"))
+    return RunRecord(
+        input=_typed(content["input"], str, "input"),
+        boxes=tuple(_box(box) for box in _typed(content["boxes"], list, "boxes")),
+        settings=settings,
+        checkpoint_sha256=_typed(content["checkpoint_sha256"], str, "checkpoint_sha256"),
+        names=tuple(str(n) for n in _typed(content.get("names", []), list, "names")),
+        **{k: _typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
+    )
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    """Settings of which those that decide the answer must be there."""
+    axis = _typed(values["axis"], int, "axis")
+    if axis not in (0, 1, 2):
+        raise ValueError(f"axis is {axis}, not 0, 1 or 2")
+    on_disk = values.get("on_disk", False)
+    if not isinstance(on_disk, bool):
+        raise ValueError(f"'on_disk' is {on_disk!r}")
+    return Settings(
+        window=_typed(values["window"], str, "window"),
+        axis=axis,
+        preset=_typed(values["preset"], str, "preset"),
+        device=_typed(values["device"], str, "device"),
+        propagation=parse_propagation(_typed(values["propagation"], str, "propagation")),
+        overlap=parse_overlap(_typed(values.get("overlap", "logit"), str, "overlap")),
+        on_disk=on_disk,
+    )
+
+
+def _first_settings(content: dict[str, Any]) -> Settings:
+    """Those of format 1, which had the device in words that no option takes."""
+    return _settings({**content, "device": AUTO})
 
 
 def _box(row: Any) -> Box3D:
@@ -140,4 +203,5 @@ def _typed(value: Any, kind: type, name: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return text.rstrip(".")

@@ -12,7 +12,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import cache_folder
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.nifti import read_nifti
+from napari_medsam_lite.io.formats import read_volume
 
 BOX_MARGIN = 2
 
@@ -95,7 +95,7 @@ def totalseg_ct(folder: str | Path | None = None) -> Volume:
     problem: Exception | None = None
     for url in TOTALSEG_URLS:
         try:
-            return read_nifti(
+            return read_volume(
                 pooch.retrieve(url, f"sha256:{TOTALSEG_SHA256}", TOTALSEG_NAME, where)
             )
         except (

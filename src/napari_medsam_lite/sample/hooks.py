@@ -8,9 +8,13 @@ from napari_medsam_lite.sample.ct import ct_phantom, totalseg_ct
 
 
 def phantom_layers() -> list[LayerData]:
-    """Make the sample "CT phantom": the image, its truth hidden, a box an organ in the metadata."""
+    """Make the sample "CT phantom": the image, its truth hidden, a box an organ in the metadata.
+
+    Without the layer of boxes: drawing them is what the sample is there to try.
+    """
     sample = ct_phantom()
-    return case_layers(Case(sample.volume, list(sample.boxes), sample.truth), sample.names)
+    case = Case(sample.volume, list(sample.boxes), sample.truth)
+    return [layer for layer in case_layers(case, sample.names) if layer[2] != "shapes"]
 
 
 def totalseg_layers() -> list[LayerData]:

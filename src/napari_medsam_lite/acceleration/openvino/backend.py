@@ -50,6 +50,7 @@ class OpenVinoBackend:
             progress("loading OpenVINO")
             self._parts = _load_parts(core, files, target, precision)
         self.device = f"{core.get_property(target, 'FULL_DEVICE_NAME')} (OpenVINO {precision})"
+        self.target = target.lower()
         # Kept: fresh memory for each batch would be mapped page by page.
         self._images = np.empty((MAX_BATCH, 4096, 256), np.float16)
 

@@ -66,7 +66,7 @@ class TorchBackend:
         if device == AUTO and preset.devices and "mps" not in preset.devices:
             device = next(kind for kind in preset.devices if kind in available_devices())
         self._device = resolve_device(device)
-        self.device = device_label(self._device)
+        self.device, self.target = device_label(self._device), str(self._device)
         if self._device.type == "cpu":
             keep_freed_memory()
         self._network = apply_preset(load_lite_medsam(checkpoint), preset, self._device, progress)

@@ -1,0 +1,141 @@
+"""Which cases there are, where their answers go, and whether they can go there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_medsam_lite.cli.cases import CaseFiles
+from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.files import check_writable, identity_of, is_there, remove_leftovers
+from napari_medsam_lite.io.formats import SUFFIXES, file_suffix, list_cases
+from napari_medsam_lite.io.overlay import PICTURE, check_picture_name
+
+
+def plan_cases(
+    inputs: Sequence[str], output: str, overlay: str | None, *, overwrite: bool = False
+) -> list[CaseFiles]:
+    """The files named and those of the folders named, each with where its answer goes.
+
+    Raises
+    ------
+    FileFormatError
+        If inputs and outputs do not fit together.
+    """
+    sources: list[Path] = []
+    for path in map(Path, inputs):
+        sources += list_cases(path) if _is_folder(path) else [path]
+    many = len(sources) > 1
+    single = is_file_name(output)
+    if single and many:
+        raise FileFormatError(f"{output} is one file, but there are {len(sources)} inputs.")
+    if overlay is not None and not many:
+        check_picture_name(overlay)
+    elif overlay is not None and overlay.lower().endswith(PICTURE):
+        raise FileFormatError(f"{overlay} is one picture, but there are {len(sources)} inputs.")
+    targets = [Path(output) if single else Path(output, source.name) for source in sources]
+    cases = [
+        CaseFiles(source, target, _picture(overlay, source, many), overwrite)
+        for source, target in zip(sources, targets, strict=True)
+    ]
+    outputs = [path for case in cases for path in _outputs(case)]
+    count = Counter(map(identity_of, outputs))
+    twice = sorted({str(path) for path in outputs if count[identity_of(path)] > 1})
+    if twice:
+        raise FileFormatError(f"Two inputs would be written to {', '.join(twice)}.")
+    return cases
+
+
+def is_file_name(output: str) -> bool:
+    """Whether `output` names a file, not a folder.
+
+    Raises
+    ------
+    FileFormatError
+        If it looks like a file of a kind that cannot be written.
+    """
+    if output.endswith((os.sep, os.altsep or os.sep)) or _is_folder(Path(output)):
+        return False
+    if output.lower().endswith(SUFFIXES):
+        return True
+    if Path(output).suffix:
+        raise FileFormatError(
+            f"{output}: labels are written as {', '.join(SUFFIXES)}; let the name end with one of "
+            f"these, or with {os.sep} if it is a folder."
+        )
+    return False
+
+
+def check_outputs(cases: Sequence[CaseFiles]) -> None:
+    """Refuse, before any work, what could not be written or would destroy something.
+
+    Raises
+    ------
+    FileFormatError
+        If a file would replace an input or, unasked, another file, or cannot be written.
+    """
+    inputs = {identity_of(case.source) for case in cases}
+    for case in cases:
+        for path in _outputs(case):
+            if identity_of(path) in inputs:
+                raise FileFormatError(f"{path} is an input; give what is written another name.")
+            if not case.overwrite and is_there(path):
+                raise FileFormatError(
+                    f"{path} is there already; give another name, or --overwrite."
+                )
+            check_writable(path)
+    for folder in {path.parent for case in cases for path in _outputs(case)}:
+        remove_leftovers(folder)
+
+
+def leave_out_finished(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
+    """The cases without labels yet; labels appear whole, so the others are finished.
+
+    A single case is not left out: that its labels are there is told in place of doing nothing.
+    """
+    if len(cases) == 1:
+        return list(cases)
+    left = [case for case in cases if case.overwrite or not is_there(case.target)]
+    if len(left) < len(cases):
+        finished = len(cases) - len(left)
+        print(f"{finished} of {len(cases)} cases are done already.", file=sys.stderr)
+    return left
+
+
+def for_cluster(case: CaseFiles) -> CaseFiles:
+    """The case as a worker elsewhere needs it.
+
+    It has another working folder. And it may find labels that a worker wrote which died before it
+    said so: they are replaced by equal ones.
+    """
+    overlay = None if case.overlay is None else case.overlay.absolute()
+    return replace(
+        case,
+        source=case.source.absolute(),
+        target=case.target.absolute(),
+        overlay=overlay,
+        overwrite=True,
+    )
+
+
+def _outputs(case: CaseFiles) -> list[Path]:
+    return [case.target, case.run_file, *([case.overlay] if case.overlay else [])]
+
+
+def _picture(overlay: str | None, source: Path, many: bool) -> Path | None:
+    if overlay is None:
+        return None
+    if not many:
+        return Path(overlay)
+    return Path(overlay) / f"{source.name[: -len(file_suffix(source))]}{PICTURE}"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, a folder that may not be entered: told when it is opened
+        return False
