@@ -53,6 +53,7 @@ class FakeSegmenter:
         return SimpleNamespace(
             preset=SimpleNamespace(name="sdpa" if preset == "auto" else preset),
             device="a fake CPU",
+            target="cpu",
             checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
         )
 

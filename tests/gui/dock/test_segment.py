@@ -21,12 +21,15 @@ from qtpy.QtWidgets import (
 
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.boxes import Box2D, Box3D
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.window import WINDOWS
 from napari_medsam_lite.gui.dock import controls
+from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
+from napari_medsam_lite.io.runfile import load_run
 
 NAMES = [
     "image_layer",
@@ -47,6 +50,7 @@ NAMES = [
     "progress",
     "status",
     "history",
+    "save_run",
 ]
 
 
@@ -231,6 +235,23 @@ def test_history_shows_the_latest_first(boxed, qtbot):
     assert [table.topLevelItem(i).text(1) for i in range(2)] == ["volume", "slice"]
     assert [table.topLevelItem(i).text(3) for i in range(2)] == ["8", "1"]
     assert "sdpa on a fake CPU" in table.topLevelItem(0).toolTip(1)
+
+
+def test_a_run_is_saved_and_read_again(boxed, qtbot, tmp_path):
+    save = part(boxed, "save_run", QAbstractButton)
+    assert not save.isEnabled()
+    boxed.state.overlap = "keep"
+    press(boxed, qtbot, "segment_volume")
+    qtbot.waitUntil(save.isEnabled)
+    (view,) = boxed.findChildren(HistoryView)
+    view.save(tmp_path / "run.json")
+    record = load_run(tmp_path / "run.json")
+    assert record.boxes == (Box3D(0, 2, 3, 7, 7, 6, key=4),)
+    assert record.settings == Settings(preset="sdpa", device="cpu", overlap="keep")
+    assert record.input == "CT"
+    view.save(tmp_path / "nowhere" / "run.json")
+    assert boxed.state.is_problem
+    assert "its folder does not exist" in boxed.state.message
 
 
 def test_it_is_narrow(widget):

@@ -29,7 +29,7 @@ BATCH = 8
 
 
 @dataclass(frozen=True)
-class Job:
+class ChildJob:
     """What to measure.
 
     `case` is an .npz with ``frames`` (B, 3, 256, 256) float32, ``owners`` (N,) int, the frame of
@@ -58,7 +58,7 @@ class Speed:
     device: str
 
 
-def measure(job: Job) -> Speed:
+def measure(job: ChildJob) -> Speed:
     """Load the preset, run the case, write the masks.
 
     Raises
@@ -125,7 +125,7 @@ def _write(answer: dict[str, Any]) -> None:
 
 def main() -> None:
     """Measure the job of the file named first; one JSON object a line goes to standard output."""
-    job = Job(**json.loads(Path(sys.argv[1]).read_text()))
+    job = ChildJob(**json.loads(Path(sys.argv[1]).read_text()))
     try:
         _write(asdict(measure(job)))
     except MedSAMLiteError as error:

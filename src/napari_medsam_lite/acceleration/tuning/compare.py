@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.acceleration.tuning.child import Job
+from napari_medsam_lite.acceleration.tuning.child import ChildJob
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import MedSAMLiteError
@@ -104,7 +104,7 @@ def _one(
     if reason:
         return Measurement(name, reason)
     yield f"measuring {name}"
-    job = Job(
+    job = ChildJob(
         name, device, str(checkpoint.path), str(folder / "case.npz"), str(folder / f"{name}.npy")
     )
     answer = yield from _in_own_process(job, folder / "job.json")
@@ -115,7 +115,7 @@ def _one(
     return Measurement(name, agreement=agreement, **answer)
 
 
-def _in_own_process(job: Job, file: Path) -> Generator[str, None, dict[str, Any]]:
+def _in_own_process(job: ChildJob, file: Path) -> Generator[str, None, dict[str, Any]]:
     """The last line that the measuring process prints; it says ``reason`` if something failed."""
     file.write_text(json.dumps(asdict(job)))
     command = [sys.executable, "-m", "napari_medsam_lite.acceleration.tuning.child", str(file)]

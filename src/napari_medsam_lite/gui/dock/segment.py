@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
 
 from napari_medsam_lite.gui.dock import controls
 from napari_medsam_lite.gui.dock.arrange import group, side_by_side
-from napari_medsam_lite.gui.dock.history import history_list
+from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
 
@@ -48,7 +48,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
     ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
     ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
-    ``redo``, ``status``, ``history``.
+    ``redo``, ``status``, ``history``, ``save_run``.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         for part in (self._image_part(), self._network_part(), self._segment_part()):
             layout.addWidget(part)
         layout.addWidget(controls.status_line(self.state).native)
-        layout.addWidget(history_list(self.state), 1)
+        layout.addWidget(HistoryView(self.state), 1)
         self.setMinimumWidth(MIN_WIDTH)
         self._docked = False
         self.destroyed.connect(_ender(self.session))

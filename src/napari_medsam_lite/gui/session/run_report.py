@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
 from napari_medsam_lite.gui.thread.task import Ending
+from napari_medsam_lite.io.runfile import RunRecord, run_record
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,11 @@ class Ready:
 
     preset: str
     device: str
+    target: str
     checkpoint_sha256: str
     notice: str | None
     total: int
+    volume: Volume
 
 
 @dataclass
@@ -92,6 +96,7 @@ class RunReport:
     def row(self, ending: Ending) -> Run:
         """The run's line in the history."""
         request, ready = self.request, self.ready
+        record = None if ready is None else self._record(ready)
         return Run(
             started=self.started,
             image=request.snapshot.name,
@@ -102,6 +107,16 @@ class RunReport:
             slices=self.slices,
             seconds=self.seconds(),
             ending=ending.how,
+            record=record,
+            affine=None if ready is None else ready.volume.affine,
+        )
+
+    def _record(self, ready: Ready) -> RunRecord:
+        """What a run file of the run holds, with the preset and device that ``auto`` became."""
+        settings = replace(self.request.settings, preset=ready.preset, device=ready.target)
+        seconds = {"total": self.seconds()}
+        return run_record(
+            ready.volume, self.request.boxes, settings, ready.checkpoint_sha256, seconds=seconds
         )
 
 

@@ -100,9 +100,11 @@ class SegmentTask(Task):
         yield Ready(
             backend.preset.name,
             backend.device,
+            backend.target,
             backend.checkpoint.sha256,
             backend.checkpoint.notice,
             len(boxes) if one_slice else count_slices(boxes, settings.axis),
+            prepared.volume,
         )
         if one_slice:
             index = boxes[0].extent(settings.axis)[0]

@@ -11,7 +11,11 @@ from psygnal import SignalGroupDescriptor
 from napari_medsam_lite.core.settings import AUTO, Overlap, Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_medsam_lite.io.runfile import RunRecord
 
 AS_SHOWN = "as shown"
 """The window that is the image's contrast limits when a run starts."""
@@ -44,6 +48,10 @@ class Run:
         From the press of the button to the end.
     ending : str
         ``"finished"``, ``"cancelled"`` or ``"failed"``.
+    record : RunRecord or None
+        What a run file of it holds; None if it never began.
+    affine : ndarray or None
+        (4, 4) of the image, for the record's boxes in world millimetres.
     """
 
     started: datetime
@@ -55,6 +63,8 @@ class Run:
     slices: int
     seconds: float
     ending: str
+    record: RunRecord | None = None
+    affine: NDArray[np.float64] | None = None
 
 
 @dataclass

@@ -11,7 +11,7 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
-from napari_medsam_lite.core.volume import Volume, check_image
+from napari_medsam_lite.core.volume import Source, Volume, check_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +24,16 @@ class Snapshot:
         (Y, X), (Y, X, 3 or 4) if `rgb`, or (Z, Y, X); anything that `numpy.asarray` reads.
     spacing : tuple of float
         Voxel size (z, y, x), taken from the layer's transform.
+    affine, source
+        The file's own geometry, as its reader left it in the layer's metadata; see `Volume`.
     """
 
     data: Any
     spacing: tuple[float, float, float]
     name: str
     rgb: bool
+    affine: NDArray[np.float64] | None = None
+    source: Source | None = None
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -72,7 +76,18 @@ def snapshot_of(image: Image) -> Snapshot:
         check_image(data[None] if data.ndim == 2 else data, name)
     sizes = np.linalg.norm(transform(image)[0], axis=0)
     z, y, x = [1.0] * (3 - image.ndim) + [float(s) for s in sizes]
-    return Snapshot(image.data, (z, y, x), name, bool(image.rgb))
+    affine, source = _file_geometry(image)
+    return Snapshot(image.data, (z, y, x), name, bool(image.rgb), affine, source)
+
+
+def _file_geometry(image: Image) -> tuple[NDArray[np.float64] | None, Source | None]:
+    """What a reader of ours left in the metadata; the user may have put anything there."""
+    held = image.metadata.get("medsam_lite")
+    affine, source = (
+        (held.get("affine"), held.get("source")) if isinstance(held, dict) else (None, None)
+    )
+    known = isinstance(affine, np.ndarray) and affine.shape == (4, 4)
+    return (affine if known else None), (source if isinstance(source, Source) else None)
 
 
 def to_volume(snapshot: Snapshot) -> Volume:
@@ -90,7 +105,8 @@ def to_volume(snapshot: Snapshot) -> Volume:
             data = np.clip(data * 255, 0, 255).astype(np.uint8)
     if data.ndim == 2 or snapshot.rgb:
         data = data[None]
-    return Volume(data, snapshot.spacing, name=snapshot.name)
+    affine: Any = snapshot.affine
+    return Volume(data, snapshot.spacing, affine, snapshot.name, snapshot.source)
 
 
 def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
