@@ -179,13 +179,13 @@ def _on_data(event: Any) -> None:
 
 
 def _drop_a_click(shapes: Shapes) -> None:
-    """Remove the newest shape if it is a click or a line: no larger in two directions."""
+    """Remove the newest shape if it is a click or a line."""
     if not shapes.nshapes or shapes.shape_type[-1] in OPEN_SHAPES:
         return
-    sizes = np.ptp(np.asarray(shapes.data[-1], float), axis=0)
-    # A press of the button makes a rectangle of half a vertex, which grows with the distance.
-    click = 1.01 * getattr(shapes, "_normalized_vertex_radius", 0) / 2
-    if (sizes > max(click, 1)).sum() < 2:
+    sizes = np.sort(np.ptp(np.asarray(shapes.data[-1], float), axis=0))[-2:]
+    # A press of the button makes a square of half a vertex, whose size follows the zoom.
+    click = getattr(shapes, "_normalized_vertex_radius", 0) / 2
+    if sizes.min() < 1 or np.allclose(sizes, click, rtol=0.01):
         shapes.selected_data = {shapes.nshapes - 1}
         shapes.remove_selected()
 
