@@ -76,3 +76,14 @@ def test_batches_are_filled_up_to_a_fixed_size():
     filled = compiling._fill(part, 5)
     np.testing.assert_array_equal(filled[:, 0], [0, 2, 4, 4, 4])
     assert compiling._fill(part, 3) is part
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_what_is_built_is_kept_where_that_is_possible(own_cache, monkeypatch, caplog, usable):
+    monkeypatch.setattr(compiling.os, "environ", {})
+    if not usable:
+        own_cache.write_text("in the way")
+    compiling._keep_what_is_built()
+    kept = {"TORCHINDUCTOR_CACHE_DIR": str(own_cache / "inductor")}
+    assert compiling.os.environ == (kept if usable else {})
+    assert ("cannot be kept" in caplog.text) is not usable

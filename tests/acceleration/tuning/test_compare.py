@@ -39,19 +39,14 @@ def test_synthetic_case_fits_together():
 
 
 @pytest.mark.slow
-def test_the_real_process_measures_a_real_preset(checkpoint):
-    """`sdpa` gives the masks of `eager`; both are measured in processes of their own."""
+def test_the_real_process_measures_the_real_network(checkpoint):
+    """The reference alone; the benchmark's own test measures a preset beside it."""
     case = synthetic_case(frames=1)
-    found = [
-        item
-        for item in measure_presets(checkpoint, "cpu", case, ["sdpa"])
-        if isinstance(item, Measurement)
-    ]
-    assert [row.preset for row in found] == ["eager", "sdpa"]
-    for row in found:
-        assert row.reason is None
-        assert 0 < row.decode < row.encode < row.load + 60
-        assert row.memory > 100 * 2**20
-        assert "threads" in row.device
-    assert found[0].agreement == 1
-    assert found[1].agreement > 0.999
+    items = measure_presets(checkpoint, "cpu", case, ["eager"])
+    (found,) = (item for item in items if isinstance(item, Measurement))
+    assert found.reason is None
+    assert 0 < found.decode < found.encode
+    assert found.load > 0
+    assert found.memory > 100 * 2**20
+    assert "threads" in found.device
+    assert found.agreement == 1
