@@ -93,27 +93,36 @@ def sample_box(slices: int) -> tuple[Any, Any]:
     return sample.volume, replace(box, z0=first, z1=first + slices - 1)
 
 
-def forgetful_predictor(preset: str, device: str) -> Any:
-    """The engine, without room to keep embeddings."""
+def forgetful_segmenter() -> Any:
+    """The engine with a stopwatch, and without room to keep embeddings."""
     preload_torch()
     from napari_medsam_lite.engine.cache import EmbeddingCache
-    from napari_medsam_lite.engine.predictor import VolumePredictor
+    from napari_medsam_lite.engine.segmenter import Segmenter
 
-    return VolumePredictor(preset, device, cache=EmbeddingCache(max_bytes=1))
+    class Timed(Segmenter):
+        seconds = 0.0
+
+        def propagate(self, *args: Any, **options: Any) -> Iterator[Any]:
+            start = time.perf_counter()
+            yield from super().propagate(*args, **options)
+            self.seconds = time.perf_counter() - start
+
+    return Timed(cache=EmbeddingCache(max_bytes=1))
 
 
 def serve_alone(args: argparse.Namespace) -> None:
     """The same call without a window, once for each line on standard input."""
+    from napari_medsam_lite.engine.prepared import prepare_volume
+
     volume, box = sample_box(args.slices)
-    predictor = forgetful_predictor(args.preset, args.device)
+    segmenter = forgetful_segmenter()
+    segmenter.use(args.preset, args.device)
+    prepared = prepare_volume(volume, WINDOW)
     for _ in sys.stdin:
-        predictor.load()
-        predictor.set_volume(volume, WINDOW)
-        start = time.perf_counter()
-        masks = sum(1 for _ in predictor.propagate_in_volume([box], propagation="guided"))
-        seconds = time.perf_counter() - start
+        segmenter.load()
+        masks = sum(1 for _ in segmenter.propagate(prepared, [box]))
         assert masks == args.slices, masks
-        print(seconds, flush=True)
+        print(segmenter.seconds, flush=True)
 
 
 class Watched:
@@ -125,15 +134,16 @@ class Watched:
         from qtpy.QtTest import QTest
 
         from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
-        from napari_medsam_lite.gui.thread import runner as jobs
+        from napari_medsam_lite.gui.session.engine import SessionEngine
+        from napari_medsam_lite.gui.thread import worker
 
         if args.nice is not None:
-            jobs.NICENESS = args.nice
+            worker.NICENESS = args.nice
         volume, box = sample_box(args.slices)
         self.viewer = napari.Viewer(show_welcome_screen=False)
         self.viewer.add_image(volume.data, scale=volume.spacing, contrast_limits=(-160, 240))
-        self.work = timed_work()
-        self.widget = MedSAMLiteWidget(self.viewer, self.work)
+        self.segmenter = forgetful_segmenter()
+        self.widget = MedSAMLiteWidget(self.viewer, SessionEngine(lambda: self.segmenter))
         self.viewer.window.add_dock_widget(self.widget, name="Segment")
         state = self.widget.state
         state.read_ahead = False  # the first run is to load the network
@@ -142,7 +152,7 @@ class Watched:
         state.preset, state.device, state.window = args.preset, args.device, WINDOW
         self.beats: list[float] = []
         self.loop, self.beat, self.stepper = QEventLoop(), QTimer(), QTimer()
-        self.widget.session.runner.ended.connect(lambda _: self.loop.quit())
+        state.events.busy.connect(lambda busy: None if busy else self.loop.quit())
         self.beat.timeout.connect(lambda: self.beats.append(time.perf_counter()))
         self.stepper.timeout.connect(self.step)
         self.stepping = args.step
@@ -159,29 +169,12 @@ class Watched:
         self.stepper.stop()
         self.beat.stop()
         assert not self.widget.state.is_problem, self.widget.state.message
-        return [(b - a) * 1e3 for a, b in pairwise(self.beats)], self.work.seconds
+        return [(b - a) * 1e3 for a, b in pairwise(self.beats)], self.segmenter.seconds
 
     def step(self) -> None:
         """What a user does who looks at other slices meanwhile."""
         dims = self.viewer.dims
         dims.set_current_step(0, (dims.current_step[0] + 1) % dims.nsteps[0])
-
-
-def timed_work() -> Any:
-    """The widget's own work, with a stopwatch."""
-    from napari_medsam_lite.gui.session.work import Ready, Request, Work
-
-    class Timed(Work):
-        seconds = 0.0
-
-        def run(self, request: Request) -> Iterator[Any]:
-            start = 0.0
-            for event in super().run(request):
-                start = time.perf_counter() if isinstance(event, Ready) else start
-                yield event
-            self.seconds = time.perf_counter() - start
-
-    return Timed(forgetful_predictor)
 
 
 def summary(gaps: list[float]) -> dict[str, float]:

@@ -1,8 +1,12 @@
+import itertools
+import threading
+
 import numpy as np
 import pytest
 
 from napari_medsam_lite import Box2D, Box3D, Volume
 from napari_medsam_lite.core.agreement import dice
+from napari_medsam_lite.core.errors import Interrupted
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.engine.segmenter import Segmenter
@@ -85,3 +89,27 @@ def test_encoding_outwards_until_the_cache_is_full():
     segmenter = Segmenter("sdpa", "cpu", cache=cache)
     assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 4)) == [1]
     assert len(cache) == 1
+
+
+def test_an_encoding_in_flight_is_given_up_on_request():
+    segmenter, prepared = Segmenter("openvino", "cpu"), prepare_volume(ball()[0])
+    segmenter.interrupt()  # before there is anything to interrupt
+    segmenter.load()
+    ended = []
+
+    def encode():
+        try:
+            for index in itertools.cycle(range(9)):
+                segmenter.cache = EmbeddingCache(max_bytes=1)
+                segmenter.embed(prepared, [index])
+        except Interrupted as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=encode)
+    thread.start()
+    while thread.is_alive():
+        segmenter.interrupt()
+        thread.join(0.01)
+    assert len(ended) == 1
+    (item,) = segmenter.segment_slice(prepared, 4, [BOX])
+    assert item.mask.any()

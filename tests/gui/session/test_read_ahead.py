@@ -126,3 +126,15 @@ def test_back_at_the_image_it_goes_on(after_a_run, viewer, image, segmenter, qtb
     started = len(segmenter.encoded)
     viewer.layers.selection.active = image
     qtbot.waitUntil(lambda: len(segmenter.encoded) > started)
+
+
+def test_a_run_interrupts_the_encoding_ahead(session, image, segmenter, draw, finish, qtbot):
+    segmenter.ahead = threading.Semaphore(0)
+    session.add_boxes()
+    draw(BOX)
+    qtbot.waitUntil(lambda: session.state.ahead == "Reading ahead...")
+    session.segment_volume()
+    assert segmenter.interrupted == 1
+    segmenter.ahead.release(100)
+    finish()
+    assert session.state.history[0].ending == "finished"

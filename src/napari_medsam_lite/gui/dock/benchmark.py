@@ -77,24 +77,7 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         self._report: Any = None
         self._runner = runner or shared_runner()
         self._task: BenchmarkTask | None = None
-        self._folder = named(
-            FileEdit(
-                mode="d", nullable=True, tooltip="Cases with boxes or truth; none: the sample."
-            ),
-            "bench_input",
-        )
-        self._presets = named(
-            Select(choices=[AUTO, *PRESETS], value=list(SUGGESTED), tooltip="What to compare."),
-            "bench_presets",
-        )
-        self._runs = named(SpinBox(value=1, min=1, max=20, tooltip="Runs of each."), "bench_runs")
-        self._workers = named(
-            SpinBox(value=1, min=1, max=16, tooltip="Processes at the same time."), "bench_workers"
-        )
-        self._baseline = named(
-            CheckBox(text="Published way too", tooltip="One encoding for every box and slice."),
-            "bench_baseline",
-        )
+        self._make_choices()
         self._status = named(
             Label(value="Takes minutes; use the computer little meanwhile."), "bench_status"
         )
@@ -149,6 +132,26 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
                 self.cancel()
                 self._runner.leave()
             self._docked = self.parent() is not None
+
+    def _make_choices(self) -> None:
+        self._folder = named(
+            FileEdit(
+                mode="d", nullable=True, tooltip="Cases with boxes or truth; none: the sample."
+            ),
+            "bench_input",
+        )
+        self._presets = named(
+            Select(choices=[AUTO, *PRESETS], value=list(SUGGESTED), tooltip="What to compare."),
+            "bench_presets",
+        )
+        self._runs = named(SpinBox(value=1, min=1, max=20, tooltip="Runs of each."), "bench_runs")
+        self._workers = named(
+            SpinBox(value=1, min=1, max=16, tooltip="Processes at the same time."), "bench_workers"
+        )
+        self._baseline = named(
+            CheckBox(text="Published way too", tooltip="One encoding for every box and slice."),
+            "bench_baseline",
+        )
 
     def _arrange(self) -> None:
         layout = QVBoxLayout(self)

@@ -122,16 +122,29 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             controls.read_ahead_choice(self.state), controls.on_disk_choice(self.state)
         )
 
-        # Not by way of self: a signal's references are not seen by the garbage collector.
+        # Not by way of self: psygnal keeps what listens, and the dock could never be freed.
         state = self.state
 
-        def enable(*_: object) -> None:
+        def enable() -> None:
             measure.enabled = not state.busy
 
-        state.events.busy.connect(controls.together(enable, self))
+        self._whenever(enable, "busy")
         return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
 
     def _segment_part(self) -> QGroupBox:
+        state = self.state
+        first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
+        last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
+        return group(
+            "Segment",
+            ("Overlap", controls.overlap_choice(state)),
+            ("Slices", side_by_side(first, QLabel("to"), last)),
+            self._run_buttons(),
+            self._progress_row(),
+            self._undo_buttons(),
+        )
+
+    def _run_buttons(self) -> QWidget:
         state, session = self.state, self.session
 
         def once(press: Callable[[], None]) -> Callable[[], None]:
@@ -151,9 +164,27 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             "ends. If boxes are selected, only those.",
             once(session.segment_volume),
         )
+
+        def enable() -> None:
+            one_slice.enabled = volume.enabled = not state.busy
+
+        self._whenever(enable, "busy")
+        return side_by_side(one_slice, volume)
+
+    def _progress_row(self) -> QWidget:
+        state, session = self.state, self.session
         cancel = controls.button(
             "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.cancel
         )
+
+        def enable() -> None:
+            cancel.enabled = state.busy
+
+        self._whenever(enable, "busy")
+        return side_by_side(controls.progress_bar(state), cancel)
+
+    def _undo_buttons(self) -> QWidget:
+        state, session = self.state, self.session
         undo = controls.button(
             "undo", "Undo", "Takes the last run back; changes by hand stay.", session.undo
         )
@@ -161,24 +192,16 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             "redo", "Redo", "Does the run again that was taken back last.", session.redo
         )
 
-        def enable(*_: object) -> None:
-            one_slice.enabled = volume.enabled = not state.busy
-            cancel.enabled = state.busy
+        def enable() -> None:
             undo.enabled = state.undoable > 0 and not state.busy
             redo.enabled = state.redoable > 0 and not state.busy
 
-        later = controls.together(enable, self)
-        state.events.busy.connect(later)
-        state.events.undoable.connect(later)
-        state.events.redoable.connect(later)
-        enable()
-        first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
-        last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
-        return group(
-            "Segment",
-            ("Overlap", controls.overlap_choice(state)),
-            ("Slices", side_by_side(first, QLabel("to"), last)),
-            side_by_side(one_slice, volume),
-            side_by_side(controls.progress_bar(state), cancel),
-            side_by_side(undo, redo),
-        )
+        self._whenever(enable, "busy", "undoable", "redoable")
+        return side_by_side(undo, redo)
+
+    def _whenever(self, show: Callable[[], None], *fields: str) -> None:
+        """Do `show` now, and whenever one of these fields of the state has changed."""
+        later = controls.together(show, self)
+        for field in fields:
+            getattr(self.state.events, field).connect(later)
+        show()
