@@ -65,3 +65,11 @@ def test_across_another_axis_the_volume_is_not_read_again(volume, monkeypatch):
     assert (coronal.axis, coronal.limits) == (1, prepared.limits)
     with pytest.raises(UnsupportedImageError, match="axis"):
         prepared.across(3)
+
+
+def test_voxels_that_became_no_numbers_are_told(volume):
+    prepared = prepare_volume(replace(volume, data=volume.data.astype(np.float32)))
+    prepared.volume.data[2, 3, 4] = np.nan
+    prepared.encoder_frames([1])
+    with pytest.raises(UnsupportedImageError, match="NaN or infinite"):
+        prepared.encoder_frames([1, 2])

@@ -83,3 +83,21 @@ def test_a_target_that_is_gone(arrays):
     stack.forget("bone")
     assert stack.undo(arrays.get) == "liver"
     assert stack.undo(arrays.get) is None
+
+
+def test_steps_are_of_one_array(arrays):
+    """Another of equal shape may be another patient's, or cannot be written."""
+    stack = UndoStack()
+    paint(stack, arrays, "liver")
+    stack.know("liver", arrays["liver"])
+    widened = arrays["liver"].astype(np.uint16)
+    stack.know("liver", widened)
+    assert stack.is_of("liver", widened)
+    assert not stack.is_of("liver", arrays["liver"])
+    frozen = widened.copy()
+    frozen.flags.writeable = False
+    arrays["liver"] = frozen
+    with pytest.raises(MedSAMLiteError, match="replaced by others"):
+        stack.undo(arrays.get)
+    assert (stack.undoable, stack.redoable) == (0, 0)
+    assert stack.undo(arrays.get) is None

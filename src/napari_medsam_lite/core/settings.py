@@ -22,8 +22,8 @@ Overlap = Literal["keep", "overwrite", "logit"]
 """Who keeps a voxel that two labels want.
 
 Of the boxes of one run the earlier one (``"keep"``), the later one (``"overwrite"``, the published
-rule), or the one with the higher logit. Labels that were there before the run give way only to
-``"overwrite"``.
+rule), or the one with the higher logit. Labels of others that were there before the run give way
+only to ``"overwrite"``; what the run's own labels had is replaced, and until then nobody's.
 """
 
 FORMER_OVERLAPS: dict[str, Overlap] = {"earlier": "keep", "later": "overwrite"}

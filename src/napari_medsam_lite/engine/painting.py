@@ -6,7 +6,7 @@ whatever order they come.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,6 @@ Window = tuple[slice, slice]
 class Change:
     """A patch of one slice as it was and as it became: (h, w) each, in the array's type."""
 
-    index: int
     window: Window
     before: Labels
     after: Labels
@@ -38,6 +37,28 @@ class Change:
     def nbytes(self) -> int:
         """Memory of both patches."""
         return self.before.nbytes + self.after.nbytes
+
+    def then(self, other: Change, plane: Labels) -> Change:
+        """Join it with a later change of the same slice, over the window of both.
+
+        What lies between the two windows is filled from `plane`, the slice as it is.
+        """
+        window = rows, columns = _around(self.window, other.window)
+        after = plane[window].copy()
+        before = after.copy()
+
+        def inside(part: Window) -> Window:
+            y, x = part
+            return (
+                slice(y.start - rows.start, y.stop - rows.start),
+                slice(x.start - columns.start, x.stop - columns.start),
+            )
+
+        for change in (other, self):
+            before[inside(change.window)] = change.before
+        for change in (self, other):
+            after[inside(change.window)] = change.after
+        return Change(window, before, after)
 
 
 @dataclass
@@ -50,21 +71,27 @@ class Step:
         The slices lie across this array axis.
     shape : tuple of int
         Of the array.
-    changes : list of Change
-        In the order in which they were made.
+    changes : dict
+        Slice -> the change of the whole run there. One, not a chain: taken back link by link, a
+        chain would bring back what was erased by hand since.
     painted : dict
         Label -> the slices that the run painted it on.
     """
 
     axis: int
     shape: tuple[int, ...]
-    changes: list[Change] = field(default_factory=list)
+    changes: dict[int, Change] = field(default_factory=dict)
     painted: dict[int, set[int]] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Memory of all patches."""
-        return sum(change.nbytes for change in self.changes)
+        return sum(change.nbytes for change in self.changes.values())
+
+    def add(self, index: int, change: Change, plane: Labels) -> None:
+        """A slice, `plane` by now, was changed, perhaps again."""
+        earlier = self.changes.get(index)
+        self.changes[index] = change if earlier is None else earlier.then(change, plane)
 
     def revert(self, labels: Labels) -> None:
         """Take the step back; voxels that were changed since then keep that change.
@@ -75,14 +102,14 @@ class Step:
             If `labels` is an array of another shape by now.
         """
         planes = self._planes(labels)
-        for change in reversed(self.changes):
-            _exchange(planes[change.index][change.window], change.after, change.before)
+        for index, change in self.changes.items():
+            _exchange(planes[index][change.window], change.after, change.before)
 
     def repeat(self, labels: Labels) -> None:
         """Do the step again where it was taken back; errors as `revert`."""
         planes = self._planes(labels)
-        for change in self.changes:
-            _exchange(planes[change.index][change.window], change.before, change.after)
+        for index, change in self.changes.items():
+            _exchange(planes[index][change.window], change.before, change.after)
 
     def _planes(self, labels: Labels) -> Labels:
         if labels.shape != self.shape:
@@ -124,6 +151,7 @@ class LabelPainter:
     ) -> None:
         self._planes = planes_across(labels, axis)
         self._ids, self._overlap, self._step = list(ids), parse_overlap(overlap), step
+        self._known = np.unique(self._ids)
         self._ranks: dict[int, NDArray[np.int64]] = {}
         self._best: dict[int, NDArray[np.float16]] = {}
 
@@ -131,11 +159,11 @@ class LabelPainter:
         """Write one mask; `item.object` is its place in `ids`."""
         label, rank = self._ids[item.object], item.object + 1
         ranks = self._ranks_on(item.index)
-        if ranks[label] == 0:
+        own = int(np.searchsorted(self._known, label))
+        if ranks[own] == 0:
             self.erase(label, item.index)
-        ranks[label] = max(ranks[label], rank)
-        under = self._planes[item.index][item.window]
-        owners = ranks[np.minimum(under, len(ranks) - 1)]
+        ranks[own] = max(ranks[own], rank)
+        owners = self._owners(self._planes[item.index][item.window], ranks)
         wins = item.patch & self._yields(owners, rank, item)
         self._write(item.index, item.window, wins, label)
         if self._step is not None:
@@ -156,23 +184,29 @@ class LabelPainter:
         if self._overlap == "keep":
             return np.asarray((owners == 0) | (owners >= rank))
         best = self._best_on(item)
-        higher = (item.logits > best) & (owners != FOREIGN)
         # float16 keeps the memory small; its smallest number marks a voxel as taken all the same.
+        # Both sides are rounded, and ties go to the earlier object, so that the order in which
+        # masks come does not decide.
+        logits = np.maximum(item.logits, np.finfo(np.float16).tiny).astype(np.float16)
+        higher = (logits > best) | ((logits == best) & (rank < owners))
+        higher &= owners != FOREIGN
         taken = item.patch & higher
-        best[taken] = np.maximum(item.logits[taken], np.finfo(np.float16).tiny)
+        best[taken] = logits[taken]
         return np.asarray(higher)
 
-    def _ranks_on(self, index: int) -> NDArray[np.int64]:
-        """Label -> rank on a slice: 1, 2, ... for the run's objects painted there so far.
+    def _owners(self, under: Labels, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rank of the label of each voxel."""
+        places = np.minimum(np.searchsorted(self._known, under), len(self._known) - 1)
+        others = np.where(under == 0, 0, FOREIGN)
+        return np.where(self._known[places] == under, ranks[places], others)
 
-        0 is nobody's: background, and what the run's labels had before it, which must not block
-        the others, for it is about to be replaced. The last entry stands for all higher labels.
+    def _ranks_on(self, index: int) -> NDArray[np.int64]:
+        """The rank of each of the run's labels on a slice: 1, 2, ... once it is painted there.
+
+        Before that 0, nobody's: what the label had before the run must not block the others, for
+        it is about to be replaced.
         """
-        if index not in self._ranks:
-            ranks = np.full(max(self._ids) + 2, FOREIGN, np.int64)
-            ranks[[0, *self._ids]] = 0
-            self._ranks[index] = ranks
-        return self._ranks[index]
+        return self._ranks.setdefault(index, np.zeros(len(self._known), np.int64))
 
     def _best_on(self, item: SliceMask) -> NDArray[np.float16]:
         if item.index not in self._best:
@@ -186,7 +220,8 @@ class LabelPainter:
         elif where.any():
             before = view.copy()
             view[where] = label
-            self._step.changes.append(Change(index, window, before, view.copy()))
+            change = Change(window, before, view.copy())
+            self._step.add(index, change, self._planes[index])
 
 
 def empty_labels(shape: tuple[int, ...], ids: Sequence[int]) -> NDArray[np.unsignedinteger[Any]]:
@@ -197,14 +232,14 @@ def empty_labels(shape: tuple[int, ...], ids: Sequence[int]) -> NDArray[np.unsig
     MedSAMLiteError
         If an id does not lie between 1 and 65535.
     """
-    _check_ids(ids)
+    check_ids(ids)
     small = max(ids, default=0) <= np.iinfo(np.uint8).max
     return np.zeros(shape, np.uint8 if small else np.uint16)
 
 
 def room_for(labels: Labels, ids: Sequence[int]) -> Labels:
     """`labels` itself if its type holds `ids`, else a copy in uint16; errors as `empty_labels`."""
-    _check_ids(ids)
+    check_ids(ids)
     return labels if max(ids) <= np.iinfo(labels.dtype).max else labels.astype(np.uint16)
 
 
@@ -213,9 +248,19 @@ def planes_across(labels: Labels, axis: int) -> Labels:
     return labels[np.newaxis] if labels.ndim == 2 else np.moveaxis(labels, axis, 0)
 
 
-def _check_ids(ids: Sequence[int]) -> None:
-    if max(ids, default=1) > HIGHEST_LABEL or min(ids, default=1) < 1:
+def check_ids(ids: Iterable[int]) -> None:
+    """Raise MedSAMLiteError unless all `ids` lie between 1 and 65535."""
+    if not all(1 <= number <= HIGHEST_LABEL for number in ids):
         raise MedSAMLiteError(f"Labels must lie between 1 and {HIGHEST_LABEL}.")
+
+
+def _around(first: Window, second: Window) -> Window:
+    """The smallest window that holds both."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop))
+        for a, b in zip(first, second, strict=True)
+    )
+    return rows, columns
 
 
 def _exchange(view: Labels, expected: Labels, wanted: Labels) -> None:

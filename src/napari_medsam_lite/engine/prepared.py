@@ -66,7 +66,16 @@ class PreparedVolume:
         return replace(self, axis=axis, frame=_frame(self.volume, axis))
 
     def encoder_frames(self, indices: list[int]) -> NDArray[np.float32]:
-        """Slices `indices` as the encoder takes them, (B, 3, 256, 256) float32 in [0, 1]."""
+        """Slices `indices` as the encoder takes them, (B, 3, 256, 256) float32 in [0, 1].
+
+        Raises
+        ------
+        UnsupportedImageError
+            If they hold NaN or infinite voxels by now.
+        """
+        if self.volume.data.dtype.kind == "f":
+            # They may have been edited in place since the volume was prepared.
+            check_finite(replace(self.volume, data=self.volume.slices(self.axis, indices)))
         return encoder_frames(self.volume, self.axis, indices, self.limits, self.frame)
 
     def hash_slice(self, index: int) -> str:

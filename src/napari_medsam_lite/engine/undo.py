@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.engine.painting import Labels, Step
 
 MOST_BYTES = 256 * 2**20
@@ -35,6 +37,7 @@ class UndoStack:
         self._done: list[Done] = []
         self._undone: list[Done] = []
         self._settled: list[Done] = []
+        self._arrays: dict[Hashable, weakref.ref[Labels]] = {}
 
     @property
     def undoable(self) -> int:
@@ -50,6 +53,15 @@ class UndoStack:
     def nbytes(self) -> int:
         """Memory of all patches."""
         return sum(done.step.nbytes for done in (*self._done, *self._undone))
+
+    def know(self, target: Hashable, labels: Labels) -> None:
+        """The steps of `target` are of this array, also after it was copied into another type."""
+        self._arrays[target] = weakref.ref(labels)
+
+    def is_of(self, target: Hashable, labels: Labels) -> bool:
+        """Whether the steps of `target` were made on this array; true if there are none."""
+        known = self._arrays.get(target)
+        return known is None or known() is labels
 
     def push(self, target: Hashable, step: Step) -> None:
         """A step was done, so those taken back can be repeated no more."""
@@ -68,12 +80,13 @@ class UndoStack:
         Raises
         ------
         MedSAMLiteError
-            If the target's array has another shape by now; the step is dropped then.
+            If the target has another array by now; its steps are dropped then.
         """
         if not self._done:
             return None
+        labels = self._array(self._done[-1].target, labels_of)
         done = self._done.pop()
-        done.step.revert(labels_of(done.target))
+        done.step.revert(labels)
         self._undone.append(done)
         return done.target
 
@@ -81,8 +94,9 @@ class UndoStack:
         """Do the step again that was taken back last; as `undo`."""
         if not self._undone:
             return None
+        labels = self._array(self._undone[-1].target, labels_of)
         done = self._undone.pop()
-        done.step.repeat(labels_of(done.target))
+        done.step.repeat(labels)
         self._done.append(done)
         return done.target
 
@@ -98,3 +112,14 @@ class UndoStack:
         """Drop what is kept for `target`, which is gone."""
         for steps in (self._done, self._undone, self._settled):
             steps[:] = [done for done in steps if done.target != target]
+        self._arrays.pop(target, None)
+
+    def _array(self, target: Hashable, labels_of: Callable[[Hashable], Labels]) -> Labels:
+        labels = labels_of(target)
+        if not self.is_of(target, labels):
+            self.forget(target)
+            raise MedSAMLiteError(
+                "The labels were replaced by others since, so what was painted on the old ones "
+                "cannot be taken back or repeated."
+            )
+        return labels

@@ -2,7 +2,8 @@ import json
 import threading
 
 import pytest
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_medsam_lite.benchmark.report import BenchReport
 from napari_medsam_lite.benchmark.speed import BatchTime
@@ -122,3 +123,28 @@ def test_a_new_start_tells_what_it_waits_for(open_widget, qtbot):
     assert "Waiting for the last step" in widget._status.value
     held.release(2)
     qtbot.waitUntil(lambda: widget._status.value == "Done.")
+
+
+def test_a_window_that_is_destroyed_ends_the_work(qtbot, runner):
+    """Then Qt does not tell the dock that it is left."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(**_):
+        try:
+            while True:
+                begun.set()
+                yield "eager, run 2"
+        finally:
+            ended.set()
+
+    window = QMainWindow()
+    dock = QDockWidget(window)
+    widget = BenchmarkWidget(None, endless, runner)
+    dock.setWidget(widget)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    press(widget, "start")
+    assert begun.wait(5)
+    window.deleteLater()
+    del window, dock, widget
+    qtbot.waitUntil(ended.is_set)
+    assert not runner.busy

@@ -1,11 +1,12 @@
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
-from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane, shown_plane
@@ -829,3 +830,104 @@ def test_whatever_the_label_feature_holds(session, image, viewer, draw, finish, 
     finish()
     assert not session.state.is_problem
     assert labels_of(viewer).data.max() >= 1
+
+
+def test_replaced_voxels_take_the_file_with_them(session, image, viewer, draw, finish):
+    """Or the labels of the new ones would be saved where the old file says."""
+    source = Source(Path("first.nii.gz"), header=(8, 20, 30))
+    image.metadata["medsam_lite"] = {"affine": np.eye(4), "spacing": (3, 2, 2), "source": source}
+    image.data = image.data + 1
+    draw(BOX)
+    session.segment_volume()
+    finish()
+    held = labels_of(viewer).metadata["medsam_lite"]
+    assert set(held) == {"fingerprint", "role"}
+    assert session.state.history[0].record.input == "CT"
+
+
+def test_undo_leaves_an_array_alone_that_was_put_in_place_of_the_labels(
+    session, image, viewer, draw, finish
+):
+    labels = segmented(session, image, viewer, draw, finish)
+    labels.data = np.ones_like(labels.data)
+    session.undo()
+    told_problem(session, "The labels were replaced by others")
+    assert (labels.data == 1).all()
+    session.segment_volume()
+    finish()
+    session.undo()
+    assert (labels.data == 1).all()
+
+
+def test_many_labels_widen_the_layer_and_undo_goes_on(session, image, viewer, draw, finish):
+    shapes = draw(BOX)
+    session.segment_volume()
+    finish()
+    draw(OTHER)
+    shapes.features = {"label": [1, 300]}
+    session.segment_volume()
+    finish()
+    labels = labels_of(viewer)
+    assert labels.data.dtype == np.uint16
+    assert set(np.unique(labels.data)) == {0, 1, 300}
+    session.undo()
+    session.undo()
+    assert not labels.data.any()
+
+
+def test_a_refused_press_does_not_touch_the_labels(
+    session, image, viewer, draw, segmenter, qtbot, finish
+):
+    shapes = draw(BOX, OTHER)
+    start_and_hold(session, segmenter, qtbot, 1)
+    shapes.features = {"label": [1, 300]}
+    session.segment_volume()
+    told_problem(session, "A run is in progress")
+    segmenter.gate.release(100)
+    finish()
+    assert session.state.history[0].ending == "finished"
+    assert labels_of(viewer).data.dtype == np.uint8
+
+
+def test_a_removed_image_is_let_go(session, image, viewer, engine, draw, finish):
+    draw(BOX)
+    session.segment_volume()
+    finish()
+    session.state.read_ahead = False
+    assert engine._last is not None
+    viewer.layers.remove(image)
+    assert engine._last is session._snapshot is None
+
+
+def test_after_a_run_the_choices_of_now_are_read_ahead(
+    session, image, viewer, draw, segmenter, qtbot, finish
+):
+    viewer.layers.selection.active = draw(BOX)
+    viewer.dims.set_current_step(0, 4)
+    start_and_hold(session, segmenter, qtbot, 1)
+    session.state.preset = "eager"
+    segmenter.gate.release(100)
+    finish()
+    qtbot.waitUntil(lambda: bool(segmenter.encoded))
+    assert segmenter.wanted[0] == "eager"
+
+
+def test_what_a_thread_loads_after_the_session_was_closed_is_not_kept(
+    session, image, draw, segmenter, engine, qtbot
+):
+    draw(BOX)
+    segmenter.loading = threading.Semaphore(0)
+    session.segment_volume()
+    qtbot.waitUntil(lambda: session.state.message == "Compiling, once...")
+    session.close()
+    segmenter.loading.release(100)
+    qtbot.wait(100)
+    assert engine._segmenter is engine._last is None
+
+
+def test_cancel_cuts_the_encoding_short(session, image, draw, segmenter, qtbot):
+    draw(BOX)
+    start_and_hold(session, segmenter, qtbot, 1)
+    session.cancel()
+    assert segmenter.interrupted == 1
+    segmenter.gate.release(100)

@@ -1,6 +1,8 @@
+import gc
 import itertools
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -362,3 +364,35 @@ def test_a_job_in_flight_is_not_interrupted_by_a_second_one(runner, qtbot):
     assert not stop.is_set()
     go_on.set()
     qtbot.waitUntil(lambda: bool(task.endings))
+
+
+def test_a_waiting_thread_holds_nothing_of_a_task(runner, qtbot):
+    """A closed dock's last run, with its labels and undo, would stay as long as another is open."""
+    task = run(runner, qtbot, lambda: iter([1]))
+    freed = weakref.ref(task)
+    task.work = None
+    del task
+
+    def gone():
+        gc.collect()
+        return freed() is None
+
+    qtbot.waitUntil(gone)
+
+
+def test_displaced_idle_work_is_told(runner, qtbot):
+    first = Recorded(itertools.count)
+    runner.idle(first)
+    assert runner.idling
+    runner.idle(Recorded())
+    assert first.endings == [Ending("cancelled")]
+
+
+def test_leaving_ends_the_polls(runner, qtbot):
+    runner.idle(Recorded(lambda: (time.sleep(0.002) for _ in itertools.count())))
+    runner.leave()
+    assert not runner.idling
+    number = runner._tick_number
+    qtbot.wait(300)
+    assert runner._tick_number <= number + 1
+    runner.join()

@@ -3,6 +3,7 @@ import pytest
 from napari.layers import Image, Shapes
 
 from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.viewer.box_layer import (
     DrawnBox,
     drawn_boxes,
@@ -196,3 +197,27 @@ def test_text_in_the_label_feature(image):
     shapes = three_boxes(image)
     shapes.features = {"label": ["liver", "2", None]}
     assert label_boxes(shapes, lambda: 1) == [3, 2, 4]
+
+
+def test_a_box_drawn_beside_those_of_a_file_has_no_name_and_no_range(image):
+    shapes = three_boxes(image)
+    shapes.features = {
+        "label": [1, 2, 3],
+        "name": ["a", "b", "c"],
+        "first": [0] * 3,
+        "last": [5] * 3,
+    }
+    watch_boxes(shapes)
+    shapes.mode = "add_rectangle"
+    shapes.add_rectangles(rectangle(Box2D(13, 3, 17, 9), Plane(0, 7)))
+    assert drawn_boxes(shapes, image, 0)[-1].extent is None
+    assert shapes.features["name"].iloc[-1] == ""
+    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
+
+
+def test_a_number_that_no_file_could_hold_is_not_given(image):
+    shapes = three_boxes(image)
+    with pytest.raises(MedSAMLiteError, match="between 1 and 65535"):
+        label_boxes(shapes, lambda: 65535)
+    assert list(shapes.features["label"]) == [0, 0, 0]
+    assert label_boxes(shapes, lambda: 1) == [1, 2, 3]

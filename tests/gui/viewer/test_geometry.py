@@ -196,3 +196,19 @@ def test_new_layers_of_a_colour_image_are_flat():
     image = Image(np.zeros((9, 10, 3), np.uint8), rgb=True)
     assert new_boxes_layer(image).ndim == 2
     assert new_labels_layer(image).data.shape == (9, 10)
+
+
+def test_the_spacing_is_the_files_where_the_layer_agrees():
+    """A transform rounds, and another number would be another frame than the command line's."""
+    exact = (2.5, 0.7, 0.7)
+    image = Image(
+        np.zeros((8, 9, 10)),
+        scale=exact,
+        translate=(5, -250.3, 11),
+        metadata={"medsam_lite": {"spacing": exact}},
+    )
+    assert snapshot_of(image).spacing == exact
+    image.metadata["medsam_lite"] = "something of the user's"
+    assert snapshot_of(image).spacing == exact, "rounded to nine digits"
+    image.metadata["medsam_lite"] = {"spacing": (1, 1, 1)}
+    assert snapshot_of(image).spacing == exact, "the layer was given another scale"

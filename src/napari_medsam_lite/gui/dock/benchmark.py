@@ -53,6 +53,29 @@ class BenchmarkTask(Task):
         self._dock.show_end(ending)
 
 
+class _Stay:
+    """A dock's time with the runner, and its task there."""
+
+    def __init__(self, runner: JobRunner) -> None:
+        self._runner = runner
+        self._joined = False
+        self.task: BenchmarkTask | None = None
+
+    def begin(self) -> None:
+        """The dock opens."""
+        self._joined = True
+        self._runner.join()
+
+    def end(self) -> None:
+        """The dock closes or is destroyed; its task is stopped."""
+        if not self._joined:
+            return
+        self._joined = False
+        if self.task is not None:
+            self._runner.cancel(self.task)
+        self._runner.leave()
+
+
 class BenchmarkWidget(QWidget):  # type: ignore[misc]
     """Time the presets on this computer and compare their masks.
 
@@ -91,6 +114,10 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         self._tables.setObjectName("bench_tables")
         self._arrange()
         self._docked = False
+        self._stay = _Stay(self._runner)
+        # Not a method of this object, which is half gone when the signal comes: where the whole
+        # window is destroyed, Qt does not tell that the dock is left.
+        self.destroyed.connect(self._stay.end)
         self._enable()
 
     def start(self) -> None:
@@ -102,7 +129,7 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         except MedSAMLiteError as error:
             self._status.value = str(error)
         else:
-            self._task = task
+            self._task = self._stay.task = task
             waiting = "Waiting for the last step of what was cancelled..."
             self._status.value = waiting if settling else "Starting..."
         self._enable()
@@ -127,10 +154,9 @@ class BenchmarkWidget(QWidget):  # type: ignore[misc]
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None and not self._docked:
-                self._runner.join()
+                self._stay.begin()
             elif self.parent() is None and self._docked:
-                self.cancel()
-                self._runner.leave()
+                self._stay.end()
             self._docked = self.parent() is not None
 
     def _make_choices(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -33,6 +34,7 @@ from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     Snapshot,
+    drop_file_geometry,
     shown_axis,
     shown_plane,
     snapshot_of,
@@ -99,7 +101,8 @@ class SessionController:
         self.runner.join()
         self._watch.open()
         self._ahead.open()
-        self.runner.idle(PreloadTask())
+        if not self.runner.idling:
+            self.runner.idle(PreloadTask())
 
     def close(self) -> None:
         """End the run in flight and let go of all that is large; the viewer's layers stay."""
@@ -205,6 +208,7 @@ class SessionController:
             self.state.tell(f"The last run was {what} {layer.name}.")
 
     def _segment(self, request: Request) -> None:
+        self.runner.check_free()  # before the labels are touched
         image = chosen_image(self.state)
         around = Surroundings(self.state, self._engine, self._undo, self._shown, self._on_segmented)
         self._start(SegmentTask(request, image, self.layers.labels_made(image), around), total=0)
@@ -227,21 +231,35 @@ class SessionController:
             self.warn(last_word)
             return
         self.state.tell(last_word)
-        if self._open and task.image in self.viewer.layers:
-            self._ahead.follow(task.request, task.image)
+        if self._open and task.image == self.state.image:
+            self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Encode what a next run would need, as things are chosen now."""
+        with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
+            snapshot = self._latest_snapshot()
+            request = request_ahead(self.state, self.viewer.dims, snapshot)
+            self._ahead.follow(request, chosen_image(self.state))
 
     def _on_removed(self, layer: Layer) -> None:
         self._stop_if(layer, f"{layer.name} was removed, so the run was stopped.")
         self.layers.forget(layer)
         self._undo.forget(layer)
         self._tell_undo()
+        if isinstance(layer, Image):
+            self._drop_voxels()
+
+    def _drop_voxels(self) -> None:
+        self._snapshot = None
+        self._engine.drop_volume()
 
     def _on_replaced(self, image: Image) -> None:
         """The image's voxels are others now: what was made of the old ones is not theirs."""
         self._stop_if(image, f"The voxels of {image.name} were replaced, so the run was stopped.")
         self.layers.part(image)
+        drop_file_geometry(image)
         if image == self.state.image:
-            self._snapshot = None
+            self._drop_voxels()
             self._ahead.stop()
 
     def _stop_if(self, layer: Layer, sentence: str) -> None:

@@ -34,6 +34,7 @@ class SessionEngine:
         self._make_segmenter = make_segmenter
         self._segmenter: Segmenter | None = None
         self._last: tuple[Snapshot, str, PreparedVolume] | None = None
+        self._clearings = 0
 
     def load(self, settings: Settings, tell: Tell) -> Segmenter:
         """The segmenter as `settings` want it, loaded; `tell` hears what takes long.
@@ -43,9 +44,11 @@ class SessionEngine:
         MedSAMLiteError
             Whatever the engine refuses, in one sentence.
         """
-        # A local name, for the main thread may call `clear` meanwhile.
+        # The main thread may call `clear` meanwhile: what was begun before it is not kept.
+        clearings = self._clearings
         segmenter = self._segmenter or self._make_segmenter()
-        self._segmenter = segmenter
+        if clearings == self._clearings:
+            self._segmenter = segmenter
         segmenter.use(settings.preset, settings.device, settings.checkpoint)
         segmenter.load(lambda text: tell(f"{text.capitalize()}..."))
         _use_disk(segmenter, settings.on_disk)
@@ -55,6 +58,7 @@ class SessionEngine:
         """The volume of an image, made ready; the last one is kept, for it takes reading it all."""
         from napari_medsam_lite.engine.prepared import prepare_volume
 
+        clearings = self._clearings
         last, self._last = self._last, None  # lest two volumes are held at once
         if last is None or last[0] is not snapshot:
             prepared = prepare_volume(to_volume(snapshot), settings.window, settings.axis)
@@ -63,7 +67,7 @@ class SessionEngine:
         else:
             prepared = last[2].across(settings.axis)
         # A flat image is quickly read, and what reading copies would hide an edit in place.
-        if snapshot.is_volume:
+        if snapshot.is_volume and clearings == self._clearings:
             self._last = snapshot, settings.window, prepared
         return prepared
 
@@ -80,7 +84,12 @@ class SessionEngine:
 
     def clear(self) -> None:
         """Let go of the network, its embeddings and the volume; they are loaded anew if needed."""
+        self._clearings += 1
         self._segmenter = self._last = None
+
+    def drop_volume(self) -> None:
+        """Let go of the volume: its image is gone."""
+        self._last = None
 
 
 def _use_disk(segmenter: Segmenter, wanted: bool) -> None:

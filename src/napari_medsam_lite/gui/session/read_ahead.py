@@ -46,8 +46,8 @@ class ReadAheadTask(Task):
         self._state.ahead = items[-1]
 
     def on_ended(self, ending: Ending) -> None:
-        """A failure is not told: a run that meets it will."""
-        if ending.how == "failed":
+        """A failure is not told: a run that meets it will. Nor that other work took its place."""
+        if ending.how != "finished":
             self._state.ahead = ""
 
     def interrupt(self) -> None:

@@ -75,9 +75,12 @@ class SegmentTask(Task):
         self.request, self.image, self.labels = request, image, labels
         self.report = RunReport(request)
         self._around = around
+        if not around.undo.is_of(labels, labels.data):
+            around.undo.forget(labels)  # the user has put another array there
         roomy = room_for(labels.data, request.labels)
         if roomy is not labels.data:
             labels.data = roomy
+        around.undo.know(labels, labels.data)
         self._array, axis = labels.data, request.settings.axis
         self._step = Step(axis, self._array.shape)
         self._painter = LabelPainter(

@@ -62,6 +62,11 @@ class JobRunner:
         return self._job is not None
 
     @property
+    def idling(self) -> bool:
+        """Whether there is idle work."""
+        return self._idle is not None
+
+    @property
     def settling(self) -> bool:
         """Whether the thread is still in the last step of a job that was cancelled."""
         return bool(self._leaving)
@@ -75,20 +80,19 @@ class JobRunner:
         self._users -= 1
         if self._users <= 0 and self._worker is not None:
             self._users = 0
+            self.stop_idle()
             self._worker.stop()
             self._worker, self._leaving = None, set()
             self._answers = Answers()
 
-    def start(self, task: Task) -> None:
-        """Run `task` next.
-
-        Raises
-        ------
-        MedSAMLiteError
-            If one is in flight, of this dock or of another.
-        """
+    def check_free(self) -> None:
+        """Raise MedSAMLiteError if a job is in flight, of this dock or of another."""
         if self.busy:
             raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+
+    def start(self, task: Task) -> None:
+        """Run `task` next; errors as `check_free`."""
+        self.check_free()
         if self._idle is not None:
             self._idle.task.interrupt()
         self._job = self._put(task, is_idle=False)
@@ -106,6 +110,7 @@ class JobRunner:
         if self._job is job:
             self._leaving.add(job.ticket.number)
             self._end(Ending("cancelled"))
+            job.task.interrupt()
 
     def idle(self, task: Task) -> None:
         """Do `task` a step at a time while no job is in flight, in place of earlier idle work.
@@ -114,7 +119,10 @@ class JobRunner:
         `Interrupted`: then the work begins anew after the job. An error ends the work silently,
         because a job that meets it will tell.
         """
+        displaced = self._idle
         self.stop_idle()
+        if displaced is not None:
+            displaced.task.on_ended(Ending("cancelled"))
         self._idle = self._put(task, is_idle=True)
 
     def stop_idle(self, task: Task | None = None) -> None:

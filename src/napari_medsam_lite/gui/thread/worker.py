@@ -96,6 +96,8 @@ class Worker:
                 idle = _steps(ticket, self._answers)
             else:
                 self._answers.put((ticket.number, _run(ticket, self._answers, self._stopping)))
+            # While it waits, the thread must hold nothing of a dock that may be closed meanwhile.
+            ticket, _current.post = None, None
         self._ended.set()
 
     def _next_ticket(self, idle: Iterator[None] | None) -> Ticket | None:

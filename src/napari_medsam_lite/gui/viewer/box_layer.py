@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.engine.painting import check_ids
 from napari_medsam_lite.gui.viewer.geometry import Plane, place_of, transform
 
 LABEL_COLUMN = "label"
 EXTENT_COLUMNS = ("first", "last")
+NO_FEATURES: dict[str, Any] = {LABEL_COLUMN: 0, "first": -1, "last": -1, "name": ""}
+"""What a new shape starts with, of the features that a reader may have given the others."""
 OPEN_SHAPES = ("line", "path")
 SELECTING = ("select", "direct")
 DRAWING = ("add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso")
@@ -158,6 +161,7 @@ def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
         first = max([free(), *(label + 1 for label in ids)])
         for number, row in enumerate(missing, start=first):
             ids[row] = number
+        check_ids(ids[row] for row in missing)
     if ids != before:
         features[LABEL_COLUMN] = np.array(ids, int)
         shapes.features = features
@@ -191,13 +195,14 @@ def _drop_a_click(shapes: Shapes) -> None:
 
 
 def _leave_new_shapes_unlabelled(shapes: Shapes) -> None:
-    """Undo napari's default: a new shape would get the label of the last one, or the one selected.
+    """Undo napari's default: a new shape would get label, name and range of the last or selected.
 
     If that one has been removed since, nothing would tell that the label belongs to another mask.
     """
     defaults = shapes.feature_defaults
-    if LABEL_COLUMN in defaults and defaults[LABEL_COLUMN][0] != 0:
-        shapes.feature_defaults = defaults.assign(**{LABEL_COLUMN: 0})
+    wanted = {name: value for name, value in NO_FEATURES.items() if name in defaults}
+    if any(defaults[name][0] != value for name, value in wanted.items()):
+        shapes.feature_defaults = defaults.assign(**wanted)
 
 
 def selected_rows(shapes: Shapes | None) -> set[int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
 from napari_medsam_lite.core.volume import Source, Volume, check_image
+from napari_medsam_lite.io.hooks import KEY
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +77,40 @@ def snapshot_of(image: Image) -> Snapshot:
         check_image(data[None] if data.ndim == 2 else data, name)
     sizes = np.linalg.norm(transform(image)[0], axis=0)
     z, y, x = [1.0] * (3 - image.ndim) + [float(s) for s in sizes]
-    affine, source = _file_geometry(image)
-    return Snapshot(image.data, (z, y, x), name, bool(image.rgb), affine, source)
-
-
-def _file_geometry(image: Image) -> tuple[NDArray[np.float64] | None, Source | None]:
-    """What a reader of ours left in the metadata; the user may have put anything there."""
-    held = image.metadata.get("medsam_lite")
-    affine, source = (
-        (held.get("affine"), held.get("source")) if isinstance(held, dict) else (None, None)
+    held = held_by(image)
+    affine, source = held.get("affine"), held.get("source")
+    return Snapshot(
+        image.data,
+        _exact((z, y, x), held.get("spacing")),
+        name,
+        bool(image.rgb),
+        affine if isinstance(affine, np.ndarray) and affine.shape == (4, 4) else None,
+        source if isinstance(source, Source) else None,
     )
-    known = isinstance(affine, np.ndarray) and affine.shape == (4, 4)
-    return (affine if known else None), (source if isinstance(source, Source) else None)
+
+
+def held_by(layer: Layer) -> dict[str, Any]:
+    """What this package keeps in the layer's metadata; the user may have put anything there."""
+    held = layer.metadata.get(KEY)
+    return held if isinstance(held, dict) else {}
+
+
+def drop_file_geometry(image: Image) -> None:
+    """Forget which file `image` came from, for its voxels are others now.
+
+    Labels are then saved where the layer lies.
+    """
+    if KEY in image.metadata:
+        image.metadata = {name: value for name, value in image.metadata.items() if name != KEY}
+
+
+def _exact(size: tuple[float, float, float], known: Any) -> tuple[float, float, float]:
+    """The spacing of the file where the layer agrees with it: a transform rounds."""
+    if known is not None and len(known) == 3 and np.allclose(size, known, rtol=1e-6):
+        z, y, x = (float(value) for value in known)
+    else:
+        z, y, x = (float(f"{value:.9g}") for value in size)
+    return z, y, x
 
 
 def to_volume(snapshot: Snapshot) -> Volume:

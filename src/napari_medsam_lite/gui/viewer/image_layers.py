@@ -10,10 +10,10 @@ from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer, watch_boxes
-from napari_medsam_lite.gui.viewer.geometry import fits
+from napari_medsam_lite.gui.viewer.geometry import fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
+from napari_medsam_lite.io.hooks import KEY
 
-KEY = "medsam_lite"
 FINGERPRINT, ROLE = "fingerprint", "role"
 
 ROLES: dict[type[Layer], str] = {Shapes: "boxes", Labels: "labels"}
@@ -160,27 +160,21 @@ def fingerprint_of_image(image: Image) -> str:
     return fingerprint_of(data[None] if image.ndim == 2 else data)
 
 
-def _held(layer: Layer) -> dict[str, Any]:
-    """What this package keeps in the layer's metadata; the user may have put anything there."""
-    held = layer.metadata.get(KEY)
-    return held if isinstance(held, dict) else {}
-
-
 def _fingerprint(layer: Layer) -> str:
-    return str(_held(layer).get(FINGERPRINT, ""))
+    return str(held_by(layer).get(FINGERPRINT, ""))
 
 
 def _is_ours(layer: Layer) -> bool:
     """Whether the layer was made for boxes or masks: a reader marks an image's truth too."""
     return bool(_fingerprint(layer)) and (
-        isinstance(layer, Shapes) or _held(layer).get(ROLE) == ROLES[type(layer)]
+        isinstance(layer, Shapes) or held_by(layer).get(ROLE) == ROLES[type(layer)]
     )
 
 
 def _mark(layer: Layer, image: Image) -> None:
     """Tie `layer` to the voxels of `image`, and give it the exact geometry of the image's file."""
     mark = {FINGERPRINT: fingerprint_of_image(image), ROLE: ROLES[type(layer)]}
-    layer.metadata = {**layer.metadata, KEY: {**_held(image), **mark}}
+    layer.metadata = {**layer.metadata, KEY: {**held_by(image), **mark}}
 
 
 def _suits(layer: Layer, image: Image) -> bool:
