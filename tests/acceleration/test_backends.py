@@ -50,8 +50,8 @@ def real(shared_ct):
     owners, boxes = [], []
     for owner, label in ((i, n) for i in range(len(images)) for n in np.unique(labels[i])[1:]):
         y, x = np.nonzero(labels[owner] == label)
-        low = np.array([x.min(), y.min()]) * frame.scale - 5
-        high = np.array([x.max() + 1, y.max() + 1]) * frame.scale + 5
+        low = np.array([x.min(), y.min()]) * frame.scales[0] - 5
+        high = np.array([x.max() + 1, y.max() + 1]) * frame.scales[0] + 5
         owners.append(owner)
         boxes.append(np.clip([*low, *high], 0, 255))
     return frames, owners, np.array(boxes, np.float32)

@@ -11,14 +11,16 @@ from napari_medsam_lite.core.agreement import dice, dice_by_label
 
 pytestmark = pytest.mark.slow
 
-LEAST_MEAN = {"eager": 0.999, "sdpa": 0.998}
-LEAST = {"eager": 0.99, "sdpa": 0.98}
+LEAST_MEAN, LEAST = 0.999, 0.99
 
 
-@pytest.fixture(scope="module", params=["eager", "sdpa"])
-def predictor(request):
-    """One predictor a preset: the two protocols share the encodings of the 30 slices."""
-    return VolumePredictor(preset=request.param, device="cpu")
+@pytest.fixture(scope="module")
+def predictor():
+    """The two protocols share the encodings of the 30 slices.
+
+    How far the other presets are from this one, tests/acceleration tells.
+    """
+    return VolumePredictor(preset="eager", device="cpu")
 
 
 def test_flare_protocol(predictor, shared_ct):
@@ -28,8 +30,8 @@ def test_flare_protocol(predictor, shared_ct):
     labels = predictor.segment_from_labels(case["gts"])
     values = list(dice_by_label(labels, reference).values())
     assert len(values) == 23
-    assert np.mean(values) >= LEAST_MEAN[predictor.preset]
-    assert min(values) >= LEAST[predictor.preset]
+    assert np.mean(values) >= LEAST_MEAN
+    assert min(values) >= LEAST
 
 
 def test_objects_from_the_middle_slice_outwards(predictor, shared_ct):
@@ -46,6 +48,6 @@ def test_objects_from_the_middle_slice_outwards(predictor, shared_ct):
     for item in predictor.propagate_in_volume(boxes, "published"):
         masks[item.object, item.index][item.window] = item.patch
     values = [dice(mask, wanted) for mask, wanted in zip(masks, expected, strict=True)]
-    assert np.mean(values) >= LEAST_MEAN[predictor.preset]
-    assert min(values) >= LEAST[predictor.preset]
+    assert np.mean(values) >= LEAST_MEAN
+    assert min(values) >= LEAST
     assert predictor.timings.boxes_decoded == predictor.count_slices(boxes)

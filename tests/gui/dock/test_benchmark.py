@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 
 import pytest
 from qtpy.QtCore import Qt
@@ -72,6 +73,7 @@ def test_cancel_keeps_what_was_measured(open_widget, qtbot):
     def endless(**_):
         yield BenchReport(1, 1, 1, [BatchTime("eager", [1.0])])
         while True:
+            time.sleep(0.001)
             yield "eager, run 2"
 
     widget = open_widget(endless)
@@ -133,6 +135,7 @@ def test_a_window_that_is_destroyed_ends_the_work(qtbot, runner):
         try:
             while True:
                 begun.set()
+                time.sleep(0.001)
                 yield "eager, run 2"
         finally:
             ended.set()

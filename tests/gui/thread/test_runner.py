@@ -58,6 +58,16 @@ def test_items_come_in_order_and_in_few_batches(runner, qtbot):
     assert not runner.busy
 
 
+def test_a_job_that_yields_without_end_leaves_the_main_thread_free(runner, qtbot):
+    task = Recorded(itertools.count)
+    runner.start(task)
+    qtbot.waitUntil(lambda: len(task.batches) >= 3)
+    start = time.monotonic()
+    runner.cancel()
+    assert time.monotonic() - start < 2
+    assert task.endings == [Ending("cancelled")]
+
+
 def test_all_tasks_run_on_one_thread_off_the_main_one(runner, qtbot):
     def where():
         yield threading.current_thread()

@@ -12,7 +12,6 @@ import logging
 import time
 from dataclasses import dataclass, field
 from functools import cache
-from queue import Empty
 from typing import Any
 
 from qtpy.QtCore import QTimer
@@ -160,11 +159,9 @@ class JobRunner:
         """Hand over what has come, to the task it came from."""
         items: dict[int, list[Any]] = {}
         endings: dict[int, Ending] = {}
-        while True:
-            try:
-                number, item = self._answers.get_nowait()
-            except Empty:
-                break
+        # What is there now, no more: a job that yields without end must not keep the main thread.
+        for _ in range(self._answers.qsize()):
+            number, item = self._answers.get_nowait()
             if isinstance(item, Ending):
                 endings[number] = item
                 self._leaving.discard(number)
