@@ -222,6 +222,8 @@ def on_disk_choice(state: SessionState) -> CheckBox:
 def z_field(state: SessionState, field: str, tooltip: str) -> SpinBox:
     """A slice number; its range follows the image and the axis shown."""
     control = named(SpinBox(min=0, max=state.z_last, tooltip=tooltip), field)
+    # In a narrow dock they would leave no room for the number; the arrow keys step too.
+    control.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     bind(state, field, control)
 
     def follow(last: int) -> None:

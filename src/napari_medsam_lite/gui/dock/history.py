@@ -18,7 +18,7 @@ from napari_medsam_lite.gui.dock.controls import button
 from napari_medsam_lite.gui.session.state import Run, SessionState
 from napari_medsam_lite.io.runfile import save_run
 
-COLUMNS = ("Time", "Run", "Boxes", "Slices", "Seconds")
+COLUMNS = ("Time", "Run", "Boxes", "Slices", "s")
 
 
 class HistoryView(QWidget):  # type: ignore[misc]

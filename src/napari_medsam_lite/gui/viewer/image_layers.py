@@ -46,8 +46,8 @@ class ImageLayers:
     def adopt(self, image: Image) -> None:
         """Offer the user layers for `image` that only have the right name and place.
 
-        Also those that it had before its voxels were replaced. What is refused is not offered
-        again.
+        Also those that it had before its voxels were replaced. What is refused is hidden, lest
+        it is taken for this image's, and not offered again.
         """
         kinds: list[tuple[dict[Image, Any], type[Layer]]] = [
             (self._boxes, Shapes),
@@ -63,13 +63,15 @@ class ImageLayers:
         names = " and ".join(f'"{layer.name}"' for _, layer in found)
         if self._ask(
             f'{names} may have been made on another image than "{image.name}" as it is now. '
-            "Use for this image? If not, new layers are made."
+            "Use for this image? If not, new layers are made, and these are hidden."
         ):
             for known, layer in found:
                 known[image] = layer
                 _mark(layer, image)
         else:
-            self._refused |= {(image, layer) for _, layer in found}
+            for _, layer in found:
+                self._refused.add((image, layer))
+                layer.visible = False
 
     def boxes(self, image: Image) -> Shapes | None:
         """The image's layer of boxes, if there is one; asks nothing."""
