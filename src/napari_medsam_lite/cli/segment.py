@@ -27,6 +27,7 @@ from napari_medsam_lite.cli.plan import (
     check_outputs,
     for_cluster,
     leave_out_finished,
+    once_more,
     plan_cases,
 )
 from napari_medsam_lite.cli.streams import one_line
@@ -127,7 +128,7 @@ def start(
     if scheduler is not None:
         return run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler)
     if workers > 1 and len(cases) > 1:
-        return run_in_processes(runner, cases, workers)
+        return run_in_processes(runner, cases, workers, once_more)
     return run_overlapped(runner.read, runner.segment, runner.write, cases)
 
 
