@@ -101,8 +101,8 @@ def run_in_processes(
         else:
             yield _outcome(*answer)
     for case in dropped:
-        for _, *answer in _by_processes(work, [again(case)], 1, threads):
-            yield _outcome(case, *answer)
+        for _, result, error in _by_processes(work, [again(case)], 1, threads):
+            yield _outcome(case, result, error)
 
 
 def _by_processes(
