@@ -31,6 +31,13 @@ def test_contract(name, checkpoint, frames):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.parametrize("name", ["eager", "sdpa"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_embedding_that_is_kept_keeps_no_other_in_memory(name, checkpoint, frames, count):
+    embeddings = load_backend(name, "cpu", checkpoint).encode_images(frames[:count])
+    assert [e.untyped_storage().nbytes() for e in embeddings] == [e.nbytes for e in embeddings]
+
+
 def test_a_preset_that_cannot_run_is_refused(checkpoint):
     with pytest.raises(BackendUnavailableError, match="runs on cuda alone"):
         load_backend("cuda-max", "cpu", checkpoint)

@@ -2,15 +2,20 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_medsam_lite import Box3D, VolumePredictor, read_volume
 from napari_medsam_lite.cli import cases, main
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.settings import Settings
-from napari_medsam_lite.io.runfile import load_run
+from napari_medsam_lite.io.formats import read_label_volume
+from napari_medsam_lite.io.runfile import load_run, run_record, save_run
+from napari_medsam_lite.model.weights import OFFICIAL_SHA256
 
 AFFINE = np.array([[-0.8, 0, 0, 90], [0, 0.8, 0, -120], [0, 0, 5, 7], [0, 0, 0, 1.0]])
 BOX = "38,28,2,92,72,4"
@@ -168,6 +173,41 @@ def test_a_run_file_lies_beside_the_labels_and_does_it_again(nifti, tmp_path, ca
     assert row["run"] == str(out.with_name("b.run.json"))
 
 
+def test_a_run_with_labels_and_voxels_of_its_own_is_done_again(nifti, tmp_path, capsys):
+    """As from napari, where the layer's scale may not be the file's voxel size."""
+    scaled = replace(read_volume(nifti), spacing=(5.0, 0.8, 1.6))
+    box = Box3D(2, 28, 38, 4, 72, 92)
+    predictor = VolumePredictor("sdpa", "cpu")
+    predictor.set_volume(scaled)
+    settings = Settings(preset="sdpa", device="cpu")
+    made = run_record(scaled, [box], settings, OFFICIAL_SHA256, names=["ball"], ids=[300])
+    save_run(tmp_path / "napari.json", made, scaled.affine)
+    first, second = tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"
+    assert run(nifti, "-o", first, "--run", tmp_path / "napari.json", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["segments"] == [{"label": 300, "name": "ball"}]
+    assert "voxels are taken as 5 x 0.8 x 1.6 mm" in err
+    labels = read_label_volume(first)
+    np.testing.assert_array_equal(labels.data, predictor.segment_volume([box], ids=[300]))
+    np.testing.assert_array_equal(nib.load(first).affine, nib.load(nifti).affine)
+    assert run(nifti, "-o", second, "--run", tmp_path / "a.run.json") == 0
+    assert second.read_bytes() == first.read_bytes()
+    record = load_run(tmp_path / "b.run.json")
+    assert (record.ids, record.spacing, record.ending) == ((300,), (5.0, 0.8, 1.6), "finished")
+
+
+def test_a_run_on_several_images_leaves_each_its_voxels(npz, tmp_path, capsys):
+    shutil.copy(npz, npz.with_name("3DBox_other.npz"))
+    assert run(npz, "-o", tmp_path / "a.npz") == 0
+    run_file = tmp_path / "a.run.json"
+    record = replace(load_run(run_file), spacing=(5.0, 0.8, 1.6))
+    save_run(run_file, record, np.eye(4))
+    assert run(npz.parent, "-o", tmp_path / "out", "--run", run_file) == 0
+    assert "voxels are taken" not in capsys.readouterr().err
+    for again in (tmp_path / "out").glob("*.npz"):
+        assert again.read_bytes() == (tmp_path / "a.npz").read_bytes()
+
+
 def test_dice_is_told_by_name(npz, tmp_path, capsys):
     boxes = tmp_path / "boxes.csv"
     boxes.write_text(f"name,x0,y0,z0,x1,y1,z1\nball,{BOX}\n")
@@ -180,7 +220,9 @@ def test_dice_is_told_by_name(npz, tmp_path, capsys):
 def test_truth_as_prompt_has_a_run_file_too(npz, tmp_path, capsys):
     with np.load(npz) as case:
         np.savez_compressed(npz, **{name: case[name][3:4] for name in ("imgs", "gts")})
-    assert run(npz, "-o", tmp_path / "a.npz", "--json") == 0
+    assert run(npz, "-o", tmp_path / "a.npz", "--json", "--overlap", "keep") == 0
+    used = load_run(tmp_path / "a.run.json").settings
+    assert (used.propagation, used.overlap) == ("published", "overwrite")
     (row,) = json.loads(capsys.readouterr().out)
     assert row["segments"] == [{"label": 1, "name": ""}]
     assert list(row["dice"]) == ["1"]

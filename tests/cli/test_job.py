@@ -21,6 +21,8 @@ RECORD = RunRecord(
     settings=Settings("lung", 1, "sdpa", "cpu", None, "published", "overwrite"),
     checkpoint_sha256=OFFICIAL_SHA256,
     names=("liver",),
+    ids=(7,),
+    spacing=(5.0, 0.8, 0.7),
 )
 
 
@@ -71,9 +73,27 @@ def test_names_come_with_the_boxes(tmp_path):
 def test_a_run_file_is_done_again(run_file):
     again = job("--run", run_file)
     assert (again.settings, again.boxes, again.names) == (RECORD.settings, (BOX,), ("liver",))
+    assert (again.ids, again.spacing) == ((7,), (5.0, 0.8, 0.7))
     other = job("--run", run_file, "--axis", 0, "--overlap", "keep", "--preset", "eager")
     assert other.settings == replace(RECORD.settings, axis=0, overlap="keep", preset="eager")
-    assert job("--run", run_file, "--box", "0,0,0,1,1,1").names == ("",)
+    another = job("--run", run_file, "--box", "0,0,0,1,1,1")
+    assert (another.names, another.ids) == (("",), ())
+
+
+def test_auto_is_an_option_like_the_others(run_file):
+    again = job("--run", run_file, "--preset", "auto", "--device", "auto", "--window", "auto")
+    assert again.settings == replace(RECORD.settings, preset="auto", device="auto", window="auto")
+
+
+@pytest.mark.parametrize("ending", ["finished", "cancelled", "failed"])
+def test_a_run_that_ended_early_is_told(run_file, capsys, ending):
+    save_run(run_file, replace(RECORD, ending=ending), np.eye(4))
+    job("--run", run_file)
+    told = capsys.readouterr().err.splitlines()
+    if ending == "finished":
+        assert told == []
+    else:
+        assert told == [f"{run_file}: that run ended early ({ending}); now it is done to its end."]
 
 
 def test_a_run_with_other_weights_is_refused(run_file, tmp_path, capsys):

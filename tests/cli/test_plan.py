@@ -12,6 +12,7 @@ from napari_medsam_lite.cli.plan import (
     leave_out_finished,
     plan_cases,
 )
+from napari_medsam_lite.cli.segment import start
 from napari_medsam_lite.core.errors import FileFormatError
 
 
@@ -132,6 +133,24 @@ def test_finished_cases_are_left_out(here, capsys):
     assert left.source.name == "b.nii.gz"
     assert "1 of 2 cases are done already" in capsys.readouterr().err
     assert len(leave_out_finished(plan_cases(["cases"], "out", None, overwrite=True))) == 2
+
+
+def test_a_worker_that_died_after_the_labels_were_written(here, monkeypatch):
+    """What was written is there, and the case is no failure."""
+    tried = []
+
+    def dying(runner, cases, workers, again):
+        for case in cases:
+            case.target.touch()  # then the worker died
+            tried.append(again(case))
+        return []
+
+    monkeypatch.setattr("napari_medsam_lite.cli.segment.run_in_processes", dying)
+    cases = plan_cases(["cases"], "out", None)
+    (here / "out").mkdir()
+    start(None, cases, 2, None)
+    check_outputs(tried)
+    assert [case.target for case in tried] == [case.target for case in cases]
 
 
 def test_leftovers_of_killed_processes_are_removed(here, monkeypatch):

@@ -82,6 +82,14 @@ def test_hu_without_a_window_is_refused():
     assert WINDOWS["none"].fit(volume_of(0, 255)) == AS_STORED
 
 
+@pytest.mark.parametrize("window", [*WINDOWS, None, "auto", "600,100", PercentileWindow(1, 99)])
+@pytest.mark.parametrize("values", [(False, True), (True, True), (False, False)])
+def test_a_mask_is_black_and_white_in_every_window(window, values):
+    volume = volume_of(*values, dtype=bool)
+    grey = parse_window(window, volume).fit(volume).to_uint8(volume.data)
+    np.testing.assert_array_equal(grey, np.where(volume.data, 255, 0))
+
+
 def test_windows_by_name_and_number():
     volume = volume_of(-1000, 1000)
     assert parse_window(None, volume) == CTWindow(40, 400)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medsam_lite.core.errors import PromptError
@@ -38,6 +39,23 @@ def die_once(path):
         Path(path).write_text("tried")
         os.kill(os.getpid(), signal.SIGKILL)
     return Path(path).read_text()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that is written once, unless it may be overwritten."""
+
+    path: Path
+    overwrite: bool = False
+
+
+def write_and_die(case):
+    """Write the file of a case and end the process, unless it may be overwritten."""
+    if not case.overwrite:
+        with case.path.open("x") as file:
+            file.write("written")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return case.path.read_text()
 
 
 def divide(case):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,13 @@ def test_a_process_that_dies_costs_its_case_alone(work):
 def test_a_case_whose_process_died_is_tried_once_more(work, tmp_path):
     (outcome,) = run_in_processes(work.die_once, [tmp_path / "case"], 2)
     assert outcome.result == "tried"
+
+
+def test_a_case_whose_process_died_after_it_had_written_is_tried_as_one_that_may(work, tmp_path):
+    case = work.Target(tmp_path / "labels")
+    (outcome,) = run_in_processes(work.write_and_die, [case], 2, lambda c: replace(c, overwrite=1))
+    assert (outcome.error, outcome.result) == (None, "written")
+    assert outcome.case is case
 
 
 def divisions(work, how):

@@ -106,6 +106,83 @@ def test_the_bound_is_that_of_the_gpu():
     assert free_memory(device) == pytest.approx(before, rel=0.05)  # though torch keeps it
 
 
+class Disk:
+    """A second level that keeps nothing; `then` is called when something comes."""
+
+    def __init__(self, then=lambda: None):
+        self.then = then
+
+    def put(self, key, array):
+        self.then()
+
+
+class HalfPrecision(Device):
+    """A backend whose embeddings can be kept on disk."""
+
+    def __init__(self):
+        super().__init__(2**30)
+
+    def embedding_to_array(self, embedding):
+        return embedding.astype(np.float16)
+
+    def embedding_from_array(self, array):
+        return array.astype(np.float32)
+
+
+THIRD = np.full(4, 1 / 3, np.float32)
+
+
+def test_switching_the_disk_on_or_off_starts_memory_anew():
+    cache, backend, disk = EmbeddingCache(), HalfPrecision(), Disk()
+    cache.put(key(0), THIRD, backend)
+    cache.disk = None
+    assert key(0) in cache
+    cache.disk = disk
+    assert key(0) not in cache
+    assert (len(cache), cache.nbytes) == (0, 0)
+    assert cache.put(key(0), THIRD, backend)[0] != THIRD[0]
+    cache.disk = disk
+    assert key(0) in cache
+    cache.disk = None
+    assert key(0) not in cache
+
+
+def test_what_comes_while_the_disk_is_switched_is_not_kept():
+    cache = EmbeddingCache()
+    cache.disk = Disk(lambda: setattr(cache, "disk", None))
+    cache.put(key(0), THIRD, HalfPrecision())
+    assert key(0) not in cache
+
+
+def test_looking_whether_it_is_full_while_another_thread_puts():
+    cache = EmbeddingCache(max_bytes=1000)
+    put = threading.Event()
+
+    class Slow:
+        @property
+        def nbytes(self):
+            if threading.current_thread() is threading.main_thread():
+                begin.set()
+                put.wait(0.2)
+            return 100
+
+    def put_another():
+        begin.wait()
+        cache.put(key(9), Slow())
+        put.set()
+
+    begin = threading.Event()
+    begin.set()
+    for index in range(2):
+        cache.put(key(index), Slow())
+    begin.clear()
+    thread = threading.Thread(target=put_another)
+    thread.start()
+    assert not cache.is_full
+    thread.join()
+    assert len(cache) == 3
+
+
 def test_threads():
     cache = EmbeddingCache(max_bytes=1000)
 

@@ -1,4 +1,5 @@
 import itertools
+import re
 import threading
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from napari_medsam_lite import Box2D, Box3D, Volume
 from napari_medsam_lite.core.agreement import dice
-from napari_medsam_lite.core.errors import Interrupted
+from napari_medsam_lite.core.errors import Interrupted, PromptError
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.engine.segmenter import Segmenter
@@ -75,6 +76,14 @@ def test_thick_slices_are_segmented_across_rows_too(segmenter):
     truth = inside[:, 50]
     assert dice(ours.mask, truth) > 0.8
     assert dice(ours.mask, truth) > dice(squeezed.mask, truth)
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"), [(0, "x 9..2, y 1..5"), (1, "x 9..2, z 1..5"), (2, "y 9..2, z 1..5")]
+)
+def test_a_box_without_area_is_told_with_the_axes_of_its_slice(segmenter, axis, words):
+    with pytest.raises(PromptError, match=re.escape(f"The box {words} has no area")):
+        segmenter.segment_slice(prepare_volume(ball()[0], axis=axis), 0, [Box2D(1, 9, 5, 2)])
 
 
 def test_encoding_outwards_until_all_are_there(segmenter):

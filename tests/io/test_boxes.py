@@ -4,7 +4,7 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, PromptError
-from napari_medsam_lite.io.boxes import parse_box, read_boxes, read_named_boxes
+from napari_medsam_lite.io.boxes import parse_box, read_named_boxes
 
 BOX = Box3D(z0=3, y0=2, x0=1, z1=6, y1=5, x1=4)
 
@@ -36,7 +36,6 @@ def test_boxes_from_csv(tmp_path):
         "\ufeffname, x0, y0, z0, x1, y1, z1\nliver, 1, 2, 3, 4, 5, 6\n,0,0,0,1,1,1\n", "utf-8"
     )
     assert read_named_boxes(path) == [("liver", BOX), ("", Box3D(0, 0, 0, 1, 1, 1))]
-    assert read_boxes(path)[0] == BOX
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"boxes": rows}])
@@ -70,7 +69,7 @@ def test_bad_box_files_get_one_sentence(tmp_path, name, text, sentence):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(FileFormatError, match=sentence) as caught:
-        read_boxes(path)
+        read_named_boxes(path)
     assert "\n" not in str(caught.value)
 
 
@@ -78,4 +77,4 @@ def test_a_field_too_long_for_csv_gets_one_sentence(tmp_path):
     path = tmp_path / "b.csv"
     path.write_text("name,x0,y0,z0,x1,y1,z1\n" + "a" * 140_000 + ",1,1,1,2,2,2\n")
     with pytest.raises(FileFormatError, match="field larger than field limit"):
-        read_boxes(path)
+        read_named_boxes(path)

@@ -9,7 +9,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import hooks
-from napari_medsam_lite.io.formats import read_volume
+from napari_medsam_lite.io.formats import read_label_volume, read_volume
 
 DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
 RAS = np.diag([0.7, 0.8, 3.0, 1])
@@ -221,3 +221,32 @@ def test_the_manifest_names_what_is_there():
     for name in ("get_reader", "write_labels_layer"):
         assert f"napari_medsam_lite.io.hooks:{name}" in functions
         assert callable(getattr(hooks, name))
+
+
+MADE = {"scale": (3, 0.8, 0.7), "translate": (5, 6, 7)}
+
+
+@pytest.mark.parametrize("mark", [{"fingerprint": "ab", "role": "labels"}, {}, "mine", None])
+def test_labels_on_an_image_that_another_reader_opened(tmp_path, mark):
+    path = str(tmp_path / "labels.nii.gz")
+    hooks.write_labels_layer(
+        path, np.ones((3, 4, 5), int), MADE | {"metadata": {"medsam_lite": mark}}
+    )
+    written = read_volume(path)
+    np.testing.assert_allclose(written.spacing, (3, 0.8, 0.7), rtol=1e-6)
+    np.testing.assert_allclose(written.affine[:3, 3], (5, -6, -7))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nii.gz"])
+@pytest.mark.parametrize("shape", [(6, 2, 5), (2, 4, 5), (4, 5)])
+def test_labels_of_an_image_whose_data_was_replaced(tmp_path, suffix, shape):
+    """They have another shape than the file, whose geometry then is not theirs."""
+    ((_, look, _),) = read(nifti(tmp_path))
+    path = str(tmp_path / f"labels{suffix}")
+    place = {name: values[-len(shape) :] for name, values in MADE.items()}
+    hooks.write_labels_layer(path, np.ones(shape, int), place | {"metadata": look["metadata"]})
+    written = read_label_volume(path)
+    assert written.shape[-len(shape) :] == shape
+    np.testing.assert_allclose(written.spacing[-2:], (0.8, 0.7), rtol=1e-6)
+    if suffix != ".npz":
+        np.testing.assert_allclose(written.affine[1:3, 3], (-6, -7))

@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import math
 import pickle
@@ -170,6 +171,15 @@ def test_missing_and_trailing_dimensions(tmp_path, shape):
     written = nib.load(tmp_path / "labels.nii.gz")
     assert written.shape == nib.load(tmp_path / "ct.nii.gz").shape
     np.testing.assert_array_equal(read_volume(tmp_path / "labels.nii.gz").data, labels)
+
+
+def test_labels_of_a_part_of_the_image_lie_where_its_affine_says(tmp_path):
+    volume = read_volume(save(tmp_path, DATA))
+    part = dataclasses.replace(volume, data=volume.data[:2])
+    write_labels(tmp_path / "labels.nii", np.ones(part.shape, int), part)
+    written = read_volume(tmp_path / "labels.nii")
+    assert written.shape == part.shape
+    np.testing.assert_allclose(written.affine, volume.affine, rtol=1e-6)
 
 
 def test_nothing_about_the_patient_goes_into_the_labels(tmp_path):

@@ -17,6 +17,9 @@ RUN = RunRecord(
     settings=Settings("40,400", 1, "sdpa", "cpu", None, "published", "overwrite", True),
     checkpoint_sha256="ab" * 32,
     names=("liver", ""),
+    ids=(7, 300),
+    spacing=(3.0, 0.8, 0.7),
+    ending="cancelled",
     versions={"torch": "2.9"},
     seconds={"encode": 1.5},
     dice={"liver": 0.97},
@@ -70,7 +73,9 @@ def test_what_is_optional_may_be_missing(tmp_path):
         ):
             del content[field.name]
     path.write_text(json.dumps(content))
-    assert load_run(path).boxes == RUN.boxes
+    run = load_run(path)
+    assert run.boxes == RUN.boxes
+    assert (run.ids, run.spacing, run.ending) == ((), None, "finished")
 
 
 def test_a_file_of_the_first_version(tmp_path):
@@ -80,15 +85,18 @@ def test_a_file_of_the_first_version(tmp_path):
     assert run.settings == Settings("abdomen", 0, "sdpa", "auto", None, "published", "overwrite")
     assert run.boxes == (Box3D(1, 2, 3, 4, 5, 6),)
     assert run.names == ("liver",)
+    assert (run.ids, run.spacing, run.ending) == ((), None, "finished")
     path.write_text(json.dumps({k: v for k, v in FIRST.items() if k != "overlap"}))
     assert load_run(path).settings.overlap == "logit"
 
 
 def test_a_record_is_made_of_what_is_known(tmp_path):
     source = Source(tmp_path / "Jane Doe" / "ct.nii.gz")
-    volume = Volume(np.zeros((2, 3, 4)), source=source)
+    volume = Volume(np.zeros((2, 3, 4)), (1 / 3, 0.8, 0.7), source=source)
     mine = Settings(checkpoint=str(tmp_path / "Jane Doe" / "mine.pth"))
-    run = run_record(volume, RUN.boxes, mine, "cd" * 32, names=["a", "b"], seconds={"x": 1 / 3})
+    told = {"names": ["a", "b"], "ids": [7, 8], "ending": "failed", "seconds": {"x": 1 / 3}}
+    run = run_record(volume, RUN.boxes, mine, "cd" * 32, **told)
+    assert (run.ids, run.ending, run.spacing) == ((7, 8), "failed", (1 / 3, 0.8, 0.7))
     assert (run.input, run.names, run.seconds) == ("ct.nii.gz", ("a", "b"), {"x": 0.3333})
     assert {"napari-medsam-lite", "numpy", "torch"} <= set(run.versions)
     save_run(tmp_path / "run.json", run, volume.affine)
@@ -121,6 +129,15 @@ def test_not_over_another_file_unless_wanted(tmp_path):
         ({"overlap": "last"}, "no overlap rule 'last'"),
         ({"propagation": "blind"}, "no propagation 'blind'"),
         ({"settings": []}, r"'settings' is \[\]"),
+        ({"ids": [1]}, r"'ids' is \[1\], not a label for each of 2 boxes"),
+        ({"ids": [1, 0]}, "'ids' is"),
+        ({"ids": [1, "2"]}, "'ids' is '2'"),
+        ({"spacing": [1, 2]}, r"'spacing' is \[1, 2\]"),
+        ({"spacing": [1, 2, 0]}, "'spacing' is"),
+        ({"spacing": [1, 2, float("nan")]}, "'spacing' is"),
+        ({"spacing": 3}, "'spacing' is 3"),
+        ({"ending": "soon"}, "'ending' is 'soon'"),
+        ({"ending": ["finished"]}, "'ending' is"),
         ({"dice": []}, r"'dice' is \[\]"),
     ],
 )

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.cli.streams import quieten_libraries
+from napari_medsam_lite.cli.streams import one_line, quieten_libraries
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.settings import AUTO, Settings
+from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.io.formats import read_case, write_labels
 from napari_medsam_lite.io.overlay import save_overlay
@@ -32,17 +33,24 @@ if TYPE_CHECKING:
 Labels = NDArray[Any]
 Report = dict[str, Any]
 
+ROUNDING = 1e-4
+"""Of a voxel's size: headers hold it in single precision, some with few digits."""
+
 
 @dataclass(frozen=True)
 class Job:
     """What is done to each case; without boxes, each brings its own.
 
-    `names` are those of the boxes, "" where one has none.
+    `names` are those of the boxes, "" where one has none, and `ids` their labels, 1, 2, 3, ... if
+    empty. With `spacing` (z, y, x) in mm, voxels are taken to be of that size, whatever the file
+    says.
     """
 
     settings: Settings
     boxes: tuple[Box3D, ...] = ()
     names: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    spacing: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ class CaseRunner:
         start = time.perf_counter()
         s = self.job.settings
         predictor = _predictor(s.preset, s.device, s.checkpoint, s.on_disk)
-        predictor.set_volume(case.volume, None if s.window == AUTO else s.window, s.axis)
+        volume = _with_spacing(case.volume, self.job.spacing)
+        predictor.set_volume(volume, None if s.window == AUTO else s.window, s.axis)
         boxes = self.job.boxes or tuple(case.boxes)
         labels = self._labels(predictor, case, boxes)
         seconds = {
@@ -108,11 +117,12 @@ class CaseRunner:
         names = self._names(boxes, case)
         agreement = {} if case.gts is None else dice_by_label(labels, case.gts)
         run = run_record(
-            case.volume,
+            volume,
             boxes,
-            replace(s, preset=predictor.preset, device=predictor.load().target),
+            self._settings_used(predictor, boxes),
             predictor.checkpoint.sha256,
             names=self.job.names,
+            ids=self.job.ids,
             seconds=seconds,
             dice=_by_name(agreement, names),
         )
@@ -154,21 +164,45 @@ class CaseRunner:
                 boxes,
                 overlap=self.job.settings.overlap,
                 propagation=self.job.settings.propagation,
+                ids=self.job.ids or None,
                 progress=self._progress,
             )
         if case.gts is not None:
             return predictor.segment_from_labels(case.gts, self._progress)
         raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
 
+    def _settings_used(self, predictor: VolumePredictor, boxes: Sequence[Box3D]) -> Settings:
+        used = replace(self.job.settings, preset=predictor.preset, device=predictor.load().target)
+        # Where the truth is the prompt, there is one way only, whatever was asked for.
+        return used if boxes else replace(used, propagation="published", overlap="overwrite")
+
     def _names(self, boxes: Sequence[Box3D], case: Case) -> dict[int, str]:
         """Label -> name, "" where there is none."""
         if not boxes and case.gts is not None:
             return {int(label): "" for label in np.unique(case.gts) if label > 0}
-        names = dict(enumerate(self.job.names, start=1))
-        return {label: names.get(label, "") for label in range(1, len(boxes) + 1)}
+        ids = self.job.ids or range(1, len(boxes) + 1)
+        names = dict(zip(ids, self.job.names, strict=False))
+        return {label: names.get(label, "") for label in ids}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"job": self.job, "_progress": None}
+
+
+def _with_spacing(volume: Volume, spacing: tuple[float, float, float] | None) -> Volume:
+    """The volume with its voxels taken to be of another size; that is told unless it is rounding.
+
+    Also then it counts: the labels are to be the same to the bit.
+    """
+    if spacing is None or spacing == volume.spacing:
+        return volume
+    if not np.allclose(spacing, volume.spacing, rtol=ROUNDING):
+        told = f"{volume.name}: voxels are taken as {_size(spacing)}, as in the run file"
+        print(one_line(f"{told}; the image's are {_size(volume.spacing)}."), file=sys.stderr)
+    return replace(volume, spacing=spacing)
+
+
+def _size(spacing: tuple[float, float, float]) -> str:
+    return " x ".join(f"{size:.4g}" for size in spacing) + " mm (z, y, x)"
 
 
 def _report(files: CaseFiles, predictor: VolumePredictor, seconds: dict[str, float]) -> Report:

@@ -106,19 +106,25 @@ def leave_out_finished(cases: Sequence[CaseFiles]) -> list[CaseFiles]:
     return left
 
 
-def for_cluster(case: CaseFiles) -> CaseFiles:
-    """The case as a worker elsewhere needs it.
+def once_more(case: CaseFiles) -> CaseFiles:
+    """The case as it is tried after a worker died on it.
 
-    It has another working folder. And it may find labels that a worker wrote which died before it
-    said so: they are replaced by equal ones.
+    That worker may have written the labels already: they are replaced by equal ones.
+    """
+    return replace(case, overwrite=True)
+
+
+def for_cluster(case: CaseFiles) -> CaseFiles:
+    """The case as a worker elsewhere needs it, which has another working folder.
+
+    Dask itself tries it again when a worker dies.
     """
     overlay = None if case.overlay is None else case.overlay.absolute()
     return replace(
-        case,
+        once_more(case),
         source=case.source.absolute(),
         target=case.target.absolute(),
         overlay=overlay,
-        overwrite=True,
     )
 
 

@@ -27,12 +27,12 @@ from napari_medsam_lite.cli.plan import (
     check_outputs,
     for_cluster,
     leave_out_finished,
+    once_more,
     plan_cases,
 )
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.core.errors import CheckpointError
 from napari_medsam_lite.core.settings import (
-    AUTO,
     Overlap,
     Propagation,
     Settings,
@@ -47,6 +47,9 @@ from napari_medsam_lite.engine.batch import (
 from napari_medsam_lite.io.boxes import read_named_boxes
 from napari_medsam_lite.io.runfile import RunRecord, load_run
 from napari_medsam_lite.model.weights import find_checkpoint
+
+OPTIONS = ("window", "axis", "propagation", "overlap", "preset", "device")
+"""Those that are settings; None if not given."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -67,6 +70,7 @@ def add_commands(commands: Commands) -> None:
     add("--workers", type=count_argument("processes"), default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
     add_model_options(parser)
+    parser.set_defaults(preset=None, device=None)  # so that a given "auto" counts more than --run
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     cases = leave_out_finished(every)
     check_outputs(cases)
     job = gather_job(args)
+    if len(every) > 1:  # a run was on one image, and its voxel size is none of the others' concern
+        job = replace(job, spacing=None)
     with progress_bar("segmenting") as progress:
         runner = CaseRunner(job, progress if len(cases) == 1 else None)
         done: list[Report] = []
@@ -127,7 +133,7 @@ def start(
     if scheduler is not None:
         return run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler)
     if workers > 1 and len(cases) > 1:
-        return run_in_processes(runner, cases, workers)
+        return run_in_processes(runner, cases, workers, once_more)
     return run_overlapped(runner.read, runner.segment, runner.write, cases)
 
 
@@ -144,16 +150,9 @@ def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> No
 
 def gather_job(args: argparse.Namespace) -> Job:
     """The settings and boxes of the run file, if one is given, under those of the command line."""
-    job = Job(Settings())
-    if args.run:
-        record = load_run(args.run)
-        check_same_weights(record, args)
-        job = Job(record.settings, record.boxes, record.names)
-    given = {name: getattr(args, name) for name in ("window", "axis", "propagation", "overlap")}
+    job = recorded_job(args) if args.run else Job(Settings())
+    given = {name: getattr(args, name) for name in OPTIONS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name in ("preset", "device"):
-        if getattr(args, name) != AUTO:
-            changes[name] = getattr(args, name)
     if args.cache:
         changes["on_disk"] = True
     job = replace(job, settings=replace(job.settings, checkpoint=args.checkpoint, **changes))
@@ -161,7 +160,18 @@ def gather_job(args: argparse.Namespace) -> Job:
     rows += read_named_boxes(args.boxes) if args.boxes else []
     if not rows:
         return job
-    return replace(job, boxes=tuple(box for _, box in rows), names=tuple(name for name, _ in rows))
+    names, boxes = zip(*rows, strict=True)
+    return replace(job, boxes=boxes, names=names, ids=())
+
+
+def recorded_job(args: argparse.Namespace) -> Job:
+    """What the run file says."""
+    record = load_run(args.run)
+    check_same_weights(record, args)
+    if record.ending != "finished":
+        told = f"{args.run}: that run ended early ({record.ending}); now it is done to its end."
+        print(one_line(told), file=sys.stderr)
+    return Job(record.settings, record.boxes, record.names, record.ids, record.spacing)
 
 
 def check_same_weights(record: RunRecord, args: argparse.Namespace) -> None:

@@ -40,6 +40,8 @@ class Limits:
 
 
 AS_STORED = Limits(0.0, 255.0)
+BLACK_AND_WHITE = Limits(0.0, 1.0)
+"""Of a mask, whatever the window: there is nothing between false and true to look into."""
 
 
 class Window(Protocol):
@@ -66,6 +68,8 @@ class CTWindow:
 
     def fit(self, volume: Volume) -> Limits:
         """The window's HU limits, drawn in to the values that the volume really has."""
+        if _is_mask(volume):
+            return BLACK_AND_WHITE
         low, high = self.level - self.width / 2, self.level + self.width / 2
         least, most = volume.extremes
         return Limits(float(np.clip(least, low, high)), float(np.clip(most, low, high)))
@@ -80,9 +84,9 @@ class PercentileWindow:
 
     def fit(self, volume: Volume) -> Limits:
         """The percentiles of `volume` as limits; 0, 0 for an empty image."""
-        # A mask's voxels are truth values, and numpy takes no percentiles of those.
-        data = volume.data.view(np.uint8) if volume.data.dtype.kind == "b" else volume.data
-        positive = data[data > 0]
+        if _is_mask(volume):
+            return BLACK_AND_WHITE
+        positive = volume.data[volume.data > 0]
         if positive.size == 0:
             return Limits(0.0, 0.0)
         low, high = np.percentile(positive, [self.low, self.high])
@@ -101,12 +105,18 @@ class StoredWindow:
         UnsupportedImageError
             If the volume has values outside 0..255.
         """
+        if _is_mask(volume):
+            return BLACK_AND_WHITE
         if volume.extremes[0] < 0 or volume.extremes[1] > 255:
             raise UnsupportedImageError(
                 f"{volume.name}: the values go beyond 0..255, so a window is needed; "
                 "for CT choose one such as abdomen."
             )
         return AS_STORED
+
+
+def _is_mask(volume: Volume) -> bool:
+    return volume.data.dtype.kind == "b"
 
 
 WINDOWS: dict[str, Window] = {

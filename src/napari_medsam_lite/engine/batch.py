@@ -82,12 +82,16 @@ def run_overlapped(
 
 
 def run_in_processes(
-    work: Callable[[Item], Result], cases: Sequence[Item], workers: int
+    work: Callable[[Item], Result],
+    cases: Sequence[Item],
+    workers: int,
+    again: Callable[[Item], Item] = lambda case: case,
 ) -> Iterator[Outcome[Item, Result]]:
     """Cases in `workers` new processes, as they are done; the cores are divided among them.
 
     A process that dies costs the case that it was on and no other. That one is tried once more at
-    the end, when no other process wants memory.
+    the end, when no other process wants memory. What it had written by then is still there: `again`
+    makes of the case one that bears it.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     dropped: list[Item] = []
@@ -97,7 +101,8 @@ def run_in_processes(
         else:
             yield _outcome(*answer)
     for case in dropped:
-        yield from (_outcome(*answer) for answer in _by_processes(work, [case], 1, threads))
+        for _, result, error in _by_processes(work, [again(case)], 1, threads):
+            yield _outcome(case, result, error)
 
 
 def _by_processes(

@@ -31,10 +31,27 @@ class EmbeddingCache:
     def __init__(self, max_bytes: int | None = None, disk: DiskCache | None = None) -> None:
         self._follows_memory = max_bytes is None
         self.max_bytes = MOST_BYTES if max_bytes is None else max_bytes
-        self.disk = disk
+        self._disk = disk
         self._entries: OrderedDict[EmbeddingKey, Any] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+
+    @property
+    def disk(self) -> DiskCache | None:
+        """The second level; with another one, memory starts anew.
+
+        What is kept on disk is rounded, and what a run gives must not depend on what was in memory
+        before it.
+        """
+        return self._disk
+
+    @disk.setter
+    def disk(self, disk: DiskCache | None) -> None:
+        with self._lock:
+            if disk is not self._disk:
+                self._disk = disk
+                self._entries.clear()
+                self._bytes = 0
 
     @property
     def nbytes(self) -> int:
@@ -44,14 +61,16 @@ class EmbeddingCache:
     @property
     def is_full(self) -> bool:
         """Whether one more like those that are here would push one out."""
-        largest = max((entry.nbytes for entry in self._entries.values()), default=0)
-        return self._bytes + largest > self.max_bytes
+        with self._lock:
+            largest = max((entry.nbytes for entry in self._entries.values()), default=0)
+            return self._bytes + largest > self.max_bytes
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __contains__(self, key: EmbeddingKey) -> bool:
-        return key in self._entries
+        with self._lock:
+            return key in self._entries
 
     def get(self, key: EmbeddingKey, backend: Backend | None = None) -> Any | None:
         """The embedding, now the most recently used one, or None.
@@ -62,11 +81,12 @@ class EmbeddingCache:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return self._entries[key]
-        array = None if self.disk is None or backend is None else self.disk.get(key)
+            disk = self._disk
+        array = None if disk is None or backend is None else disk.get(key)
         if array is None or backend is None:
             return None
         embedding = backend.embedding_from_array(array)
-        self._keep(key, embedding, backend)
+        self._keep(key, embedding, backend, disk)
         return embedding
 
     def put(self, key: EmbeddingKey, embedding: Any, backend: Backend | None = None) -> Any:
@@ -75,16 +95,21 @@ class EmbeddingCache:
         On disk that is in half precision. It is used from the start, so that a case gives the same
         masks when it is opened again.
         """
-        if self.disk is not None and backend is not None:
+        disk = self._disk
+        if disk is not None and backend is not None:
             array = backend.embedding_to_array(embedding)
-            self.disk.put(key, array)
+            disk.put(key, array)
             embedding = backend.embedding_from_array(array)
-        self._keep(key, embedding, backend)
+        self._keep(key, embedding, backend, disk)
         return embedding
 
-    def _keep(self, key: EmbeddingKey, embedding: Any, backend: Backend | None) -> None:
+    def _keep(
+        self, key: EmbeddingKey, embedding: Any, backend: Backend | None, disk: DiskCache | None
+    ) -> None:
         free = backend.free_memory() if self._follows_memory and backend is not None else None
         with self._lock:
+            if disk is not self._disk:  # changed meanwhile: the rounding may be another
+                return
             if free is not None:
                 # What is held here is no other program's, so it counts as free.
                 self.max_bytes = min(MOST_BYTES, int((free + self._bytes) * SHARE_OF_FREE))

@@ -130,7 +130,8 @@ class Segmenter:
             last = prepared.slice_count - 1
             raise PromptError(f"There is no slice {index}; the volume has 0..{last}.")
         frame = prepared.frame
-        inside = [box.clip(frame.height, frame.width) for box in boxes]
+        axes = "zyx".replace("zyx"[prepared.axis], "")
+        inside = [box.clip(frame.height, frame.width, axes) for box in boxes]
         prompts = [(i, index, frame.box_to_frame(box)) for i, box in enumerate(inside)]
         return decode_prompts(prompts, frame, self._decoder(prepared, timings or Timings()))
 

@@ -28,11 +28,6 @@ def parse_box(text: str) -> Box3D:
         raise PromptError(f"'{text}' is no box: {error}.") from None
 
 
-def read_boxes(path: str | Path) -> list[Box3D]:
-    """The boxes of a .json or .csv file, as `read_named_boxes` without the names."""
-    return [box for _, box in read_named_boxes(path)]
-
-
 def read_named_boxes(path: str | Path) -> list[tuple[str, Box3D]]:
     """The boxes of a .json or .csv file with their names, "" where there is none.
 

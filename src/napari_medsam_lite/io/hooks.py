@@ -99,11 +99,19 @@ def geometry(volume: Volume) -> dict[str, Any]:
 
     A labels layer with a copy of it is saved with the image file's exact geometry.
     """
-    return {"spacing": volume.spacing, "affine": volume.affine, "source": volume.source}
+    return {
+        "shape": volume.shape,
+        "spacing": volume.spacing,
+        "affine": volume.affine,
+        "source": volume.source,
+    }
 
 
 def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write one labels layer; returns the path that was written.
+
+    It has the geometry of the image's file if the metadata holds that of an image of its shape,
+    else the place where napari shows it.
 
     Raises
     ------
@@ -116,15 +124,25 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             f"A labels layer of {labels.ndim} dimensions cannot be saved here; "
             "choose one volume (one time point)."
         )
-    flat = labels.ndim == 2
-    known = meta.get("metadata", {}).get(KEY)
-    affine = known["affine"] if known else _LPS @ _world(meta, labels.ndim)
-    spacing = known["spacing"] if known else np.linalg.norm(affine[:3, :3], axis=0)
-    labels = labels[np.newaxis] if flat else labels
-    z, y, x = (float(s) for s in spacing)
-    space = Volume(labels, (z, y, x), affine, "labels", known["source"] if known else None)
-    write_labels(path, labels, space)
+    place = _LPS @ _world(meta, labels.ndim)
+    labels = labels[np.newaxis] if labels.ndim == 2 else labels
+    known = _file_geometry(meta, labels.shape)
+    affine = known.get("affine", place)
+    z, y, x = (float(s) for s in known.get("spacing", np.linalg.norm(place[:3, :3], axis=0)))
+    write_labels(path, labels, Volume(labels, (z, y, x), affine, "labels", known.get("source")))
     return [path]
+
+
+def _file_geometry(meta: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """What `geometry` left in a layer's metadata, or nothing.
+
+    The dock marks its labels there too, also on an image that no reader of ours opened. And an
+    image's data may have been replaced since its file was read.
+    """
+    held = meta.get("metadata", {}).get(KEY)
+    if not isinstance(held, dict) or not {"affine", "spacing"} <= held.keys():
+        return {}
+    return held if tuple(held.get("shape", shape)) == shape else {}
 
 
 def _boxes_layer(

@@ -94,13 +94,13 @@ def nifti_holds_labels(path: Path) -> bool:
 def write_nifti(path: Path, labels: NDArray[Any], case: Case) -> None:
     """Write labels (Z, Y, X) uint8 or uint16 in the space of the case's volume.
 
-    If that came from a NIfTI file, its geometry (sform, qform, their codes, voxel sizes, units,
-    number of dimensions) is kept to the bit; if not, the file gets the volume's affine. The intent
-    code says that the voxels are labels.
+    If that came from a NIfTI file of the same shape, its geometry (sform, qform, their codes, voxel
+    sizes, units, number of dimensions) is kept to the bit; if not, the file gets the volume's
+    affine. The intent code says that the voxels are labels.
     """
     volume = case.volume
     header = volume.source.header if volume.source else None
-    if isinstance(header, nib.Nifti1Header):
+    if isinstance(header, nib.Nifti1Header) and _volume_shape(header) == labels.shape:
         image = _like(header, labels)
     else:
         kind = nib.Nifti2Image if max(labels.shape) > _LONGEST_SIDE else nib.Nifti1Image
@@ -214,6 +214,11 @@ def _as_volume(data: NDArray[Any]) -> NDArray[Any]:
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     return (data[..., np.newaxis] if data.ndim == 2 else data).T
+
+
+def _volume_shape(header: Any) -> tuple[int, ...]:
+    """The shape (Z, Y, X) that a file of `header` is read as."""
+    return (*header.get_data_shape(), 1)[2::-1]
 
 
 def _like(header: Any, labels: NDArray[Any]) -> Any:

@@ -1,4 +1,9 @@
-"""The picture of a result: one slice in grey with coloured labels and boxes, as a PNG file."""
+"""The picture of a result: one slice in grey with coloured labels and boxes, as a PNG file.
+
+Distances are true in both directions: the slice is stretched by its spacing, then enlarged by a
+whole number until the longest side has at least 512 pixels. Images whose place in the body is known
+are shown as radiologists do: front and head up, the patient's right on the left.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +50,7 @@ def save_overlay(
     axis: int = 0,
     limits: Limits | None = None,
 ) -> int:
-    """Write one slice with its labels and boxes as a PNG file.
-
-    Distances are true in both directions: the slice is stretched by its spacing, then enlarged by
-    a whole number until the longest side has at least 512 pixels. Images whose place in the body
-    is known are shown as radiologists do: front and head up, the patient's right on the left.
+    """Write one slice with its labels and boxes as a PNG file; returns which slice it was.
 
     Parameters
     ----------
@@ -68,11 +69,6 @@ def save_overlay(
     limits : Limits, optional
         The values shown black and white; default the window that segmentation would choose.
 
-    Returns
-    -------
-    int
-        The slice that was drawn.
-
     Raises
     ------
     UnsupportedImageError
@@ -80,13 +76,9 @@ def save_overlay(
     FileFormatError
         If the file cannot be written.
     """
-    import imageio.v3 as iio
-
     check_picture_name(path)
     index = _middle(labels, axis) if index is None else index
-    picture = draw_overlay(volume, labels, boxes, index, axis=axis, limits=limits)
-    with replacing(path) as temporary:
-        iio.imwrite(temporary, picture, extension=PICTURE)
+    _write(path, draw_overlay(volume, labels, boxes, index, axis=axis, limits=limits))
     return index
 
 
@@ -128,6 +120,13 @@ def draw_overlay(
         if first <= index <= last:
             _outline(image, box, axis, volume.plane_shape(axis), flips, _colour(number))
     return image.round().astype(np.uint8)
+
+
+def _write(path: str | Path, picture: NDArray[np.uint8]) -> None:
+    import imageio.v3 as iio
+
+    with replacing(path) as temporary:
+        iio.imwrite(temporary, picture, extension=PICTURE)
 
 
 def _middle(labels: NDArray[Any], axis: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -22,6 +23,7 @@ from napari_medsam_lite.io.guard import reading
 
 FORMAT = 2
 PACKAGES = ("napari-medsam-lite", "torch", "openvino", "numpy", "napari")
+ENDINGS = ("finished", "cancelled", "failed")
 _CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 
 
@@ -42,6 +44,13 @@ class RunRecord:
         Of the weights.
     names : tuple of str
         A name a box, "" where it has none; or empty.
+    ids : tuple of int
+        The label of each box; empty means 1, 2, 3, ...
+    spacing : tuple of float or None
+        Voxel size (z, y, x) in mm as the run took it, which need not be the file's: in napari it is
+        the layer's scale. None means the file's.
+    ending : str
+        One of `ENDINGS`.
     versions : dict
         Package -> version.
     seconds : dict
@@ -55,6 +64,9 @@ class RunRecord:
     settings: Settings
     checkpoint_sha256: str
     names: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    spacing: tuple[float, float, float] | None = None
+    ending: str = "finished"
     versions: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     dice: dict[str, float] = field(default_factory=dict)
@@ -67,16 +79,24 @@ def run_record(
     checkpoint_sha256: str,
     *,
     names: Sequence[str] = (),
+    ids: Sequence[int] = (),
+    ending: str = "finished",
     seconds: Mapping[str, float] | None = None,
     dice: Mapping[str, float] | None = None,
 ) -> RunRecord:
-    """The record of a run on `volume` with this program; see `RunRecord`."""
+    """The record of a run on `volume` with this program; see `RunRecord`.
+
+    The volume's spacing is taken for that of the run.
+    """
     return RunRecord(
         input=volume.source.path.name if volume.source else volume.name,
         boxes=tuple(boxes),
         settings=replace(settings, checkpoint=None),
         checkpoint_sha256=checkpoint_sha256,
         names=tuple(names),
+        ids=tuple(ids),
+        spacing=volume.spacing,
+        ending=ending,
         versions=_versions(),
         seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
         dice={name: round(value, 4) for name, value in (dice or {}).items()},
@@ -156,12 +176,16 @@ def _record(content: dict[str, Any]) -> RunRecord:
         settings = _first_settings(content)
     else:
         settings = _settings(_typed(content["settings"], dict, "settings"))
+    boxes = tuple(_box(box) for box in _typed(content["boxes"], list, "boxes"))
     return RunRecord(
         input=_typed(content["input"], str, "input"),
-        boxes=tuple(_box(box) for box in _typed(content["boxes"], list, "boxes")),
+        boxes=boxes,
         settings=settings,
         checkpoint_sha256=_typed(content["checkpoint_sha256"], str, "checkpoint_sha256"),
         names=tuple(str(n) for n in _typed(content.get("names", []), list, "names")),
+        ids=_ids(_typed(content.get("ids", []), list, "ids"), len(boxes)),
+        spacing=_spacing(content.get("spacing")),
+        ending=_ending(content.get("ending", "finished")),
         **{k: _typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
     )
 
@@ -196,7 +220,30 @@ def _box(row: Any) -> Box3D:
     return Box3D(**corners, key=None if key is None else _typed(key, int, "key"))
 
 
-def _typed(value: Any, kind: type, name: str) -> Any:
+def _ids(values: list[Any], boxes: int) -> tuple[int, ...]:
+    ids = tuple(_typed(value, int, "ids") for value in values)
+    if ids and (len(ids) != boxes or min(ids) < 1):
+        raise ValueError(f"'ids' is {values!r}, not a label for each of {boxes} boxes")
+    return ids
+
+
+def _spacing(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    sizes = [float(_typed(v, (int, float), "spacing")) for v in _typed(values, list, "spacing")]
+    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
+        raise ValueError(f"'spacing' is {values!r}")
+    z, y, x = sizes
+    return z, y, x
+
+
+def _ending(value: Any) -> str:
+    if value not in ENDINGS:
+        raise ValueError(f"'ending' is {value!r}")
+    return str(value)
+
+
+def _typed(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f"'{name}' is {value!r}")
     return value

@@ -77,28 +77,36 @@ def network_files(
     BackendUnavailableError
         If neither the cache folder nor a temporary one can hold them.
     """
-    kept = cache_folder("openvino")
-    try:
-        _remove_abandoned(kept)
-        files = _files_in(kept, checkpoint, target, int8, progress)
-    except (OSError, FileFormatError) as error:
-        log.warning(
-            "The network's files cannot be kept in %s (%s): they are made anew at each start.",
-            kept,
-            error,
-        )
-    else:
-        yield files
+    root = cache_folder("openvino")
+    kept = _kept_files(root, checkpoint, target, int8, progress)
+    if kept is not None:
+        yield kept
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
             files = _files_in(Path(folder), checkpoint, target, int8, progress)
         except (OSError, FileFormatError) as error:
             raise BackendUnavailableError(
-                f"OpenVINO's files of the network cannot be written, neither to {kept} nor to "
+                f"OpenVINO's files of the network cannot be written, neither to {root} nor to "
                 f"{folder}; free some space, or choose the preset sdpa."
             ) from error
         yield NetworkFiles(files.encoder, files.prompts, files.decoder, compiled=None)
+
+
+def _kept_files(
+    root: Path, checkpoint: Checkpoint, target: str, int8: bool, progress: Progress
+) -> NetworkFiles | None:
+    """The files below `root`, which stay; None, with a warning, where none can be kept."""
+    try:
+        _remove_abandoned(root)
+        return _files_in(root, checkpoint, target, int8, progress)
+    except (OSError, FileFormatError) as error:
+        log.warning(
+            "The network's files cannot be kept in %s (%s): they are made anew at each start.",
+            root,
+            error,
+        )
+        return None
 
 
 def _files_in(

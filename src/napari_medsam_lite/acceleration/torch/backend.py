@@ -76,7 +76,9 @@ class TorchBackend:
     def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:
         """See `Backend`."""
         images = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(self._device)
-        return list(self._network.encode(images).unbind())
+        embeddings = self._network.encode(images).unbind()
+        # Views of the batch: any one that is kept would keep the memory of all.
+        return [e.clone() if len(embeddings) > 1 else e for e in embeddings]
 
     @plain_errors
     @torch.no_grad()

@@ -50,9 +50,7 @@ def measure_presets(
     presets: Iterable[str] = tuple(PRESETS),
     keep: Path | None = None,
 ) -> Generator[str | Measurement, None, None]:
-    """Measure the presets; yields what is going on, and the answers.
-
-    It yields several times a second, and closing it ends the process that measures.
+    """Measure the presets, each in a process of its own, which ends when this is closed.
 
     Parameters
     ----------
@@ -69,21 +67,18 @@ def measure_presets(
 
     Yields
     ------
-    str
-        What is going on, in a few words.
-    Measurement
-        One a preset, in the order of `PRESETS`.
+    str or Measurement
+        What is going on, several times a second; and one answer a preset, in their order.
 
     Raises
     ------
     MedSAMLiteError
         If ``eager`` itself cannot be measured.
     """
-    chosen = set(presets) | {REFERENCE}
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         np.savez(folder / "case.npz", **asdict(case or synthetic_case()))
-        for name in (name for name in PRESETS if name in chosen):
+        for name in sorted(PRESETS.keys() & {REFERENCE, *presets}, key=list(PRESETS).index):
             found = yield from _one(name, device, checkpoint, folder)
             if name == REFERENCE and found.reason:
                 raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found.reason}")
