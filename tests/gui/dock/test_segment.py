@@ -248,7 +248,7 @@ def test_a_run_is_saved_and_read_again(boxed, qtbot, tmp_path):
     record = load_run(tmp_path / "run.json")
     assert record.boxes == (Box3D(0, 2, 3, 7, 7, 6, key=4),)
     assert record.settings == Settings(preset="sdpa", device="cpu", overlap="keep")
-    assert record.input == "CT"
+    assert (record.input, record.ids, record.ending) == ("CT", (1,), "finished")
     view.save(tmp_path / "nowhere" / "run.json")
     assert boxed.state.is_problem
     assert "its folder does not exist" in boxed.state.message

@@ -96,7 +96,7 @@ class RunReport:
     def row(self, ending: Ending) -> Run:
         """The run's line in the history."""
         request, ready = self.request, self.ready
-        record = None if ready is None else self._record(ready)
+        record = None if ready is None else self._record(ready, ending)
         return Run(
             started=self.started,
             image=request.snapshot.name,
@@ -111,12 +111,18 @@ class RunReport:
             affine=None if ready is None else ready.volume.affine,
         )
 
-    def _record(self, ready: Ready) -> RunRecord:
+    def _record(self, ready: Ready, ending: Ending) -> RunRecord:
         """What a run file of the run holds, with the preset and device that ``auto`` became."""
         settings = replace(self.request.settings, preset=ready.preset, device=ready.target)
         seconds = {"total": self.seconds()}
         return run_record(
-            ready.volume, self.request.boxes, settings, ready.checkpoint_sha256, seconds=seconds
+            ready.volume,
+            self.request.boxes,
+            settings,
+            ready.checkpoint_sha256,
+            ids=self.request.labels,
+            ending=ending.how,
+            seconds=seconds,
         )
 
 
