@@ -30,7 +30,6 @@ from napari_medsam_lite.io.runfile import RunRecord, run_path, run_record, save_
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.predictor import VolumePredictor
 
-Labels = NDArray[Any]
 Report = dict[str, Any]
 
 ROUNDING = 1e-4
@@ -73,7 +72,7 @@ class Answer:
     """Labels of a case, on their way to the file, with what made them and what is told of them."""
 
     case: Case
-    labels: Labels
+    labels: NDArray[Any]
     limits: Limits
     run: RunRecord
     report: Report
@@ -158,7 +157,9 @@ class CaseRunner:
         answer.report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
         return answer.report
 
-    def _labels(self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]) -> Labels:
+    def _labels(
+        self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]
+    ) -> NDArray[Any]:
         if boxes:
             return predictor.segment_volume(
                 boxes,

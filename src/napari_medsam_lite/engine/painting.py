@@ -21,24 +21,24 @@ HIGHEST_LABEL = int(np.iinfo(np.uint16).max)
 FOREIGN = -1
 """The rank of labels that do not belong to the run."""
 
-Labels = NDArray[Any]
-Window = tuple[slice, slice]
+LabelArray = NDArray[Any]
+Part = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class Change:
     """A patch of one slice as it was and as it became: (h, w) each, in the array's type."""
 
-    window: Window
-    before: Labels
-    after: Labels
+    window: Part
+    before: LabelArray
+    after: LabelArray
 
     @property
     def nbytes(self) -> int:
         """Memory of both patches."""
         return self.before.nbytes + self.after.nbytes
 
-    def then(self, other: Change, plane: Labels) -> Change:
+    def then(self, other: Change, plane: LabelArray) -> Change:
         """Join it with a later change of the same slice, over the window of both.
 
         What lies between the two windows is filled from `plane`, the slice as it is.
@@ -47,7 +47,7 @@ class Change:
         after = plane[window].copy()
         before = after.copy()
 
-        def inside(part: Window) -> Window:
+        def inside(part: Part) -> Part:
             y, x = part
             return (
                 slice(y.start - rows.start, y.stop - rows.start),
@@ -88,12 +88,12 @@ class Step:
         """Memory of all patches."""
         return sum(change.nbytes for change in self.changes.values())
 
-    def add(self, index: int, change: Change, plane: Labels) -> None:
+    def add(self, index: int, change: Change, plane: LabelArray) -> None:
         """A slice, `plane` by now, was changed, perhaps again."""
         earlier = self.changes.get(index)
         self.changes[index] = change if earlier is None else earlier.then(change, plane)
 
-    def revert(self, labels: Labels) -> None:
+    def revert(self, labels: LabelArray) -> None:
         """Take the step back; voxels that were changed since then keep that change.
 
         Raises
@@ -105,13 +105,13 @@ class Step:
         for index, change in self.changes.items():
             _exchange(planes[index][change.window], change.after, change.before)
 
-    def repeat(self, labels: Labels) -> None:
+    def repeat(self, labels: LabelArray) -> None:
         """Do the step again where it was taken back; errors as `revert`."""
         planes = self._planes(labels)
         for index, change in self.changes.items():
             _exchange(planes[index][change.window], change.before, change.after)
 
-    def _planes(self, labels: Labels) -> Labels:
+    def _planes(self, labels: LabelArray) -> LabelArray:
         if labels.shape != self.shape:
             raise MedSAMLiteError(
                 "The labels were replaced by others of another shape, so the run that painted the "
@@ -143,7 +143,7 @@ class LabelPainter:
 
     def __init__(
         self,
-        labels: Labels,
+        labels: LabelArray,
         axis: int,
         ids: Sequence[int],
         overlap: Overlap,
@@ -194,7 +194,7 @@ class LabelPainter:
         best[taken] = logits[taken]
         return np.asarray(higher)
 
-    def _owners(self, under: Labels, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _owners(self, under: LabelArray, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rank of the label of each voxel."""
         places = np.minimum(np.searchsorted(self._known, under), len(self._known) - 1)
         others = np.where(under == 0, 0, FOREIGN)
@@ -213,7 +213,7 @@ class LabelPainter:
             self._best[item.index] = np.zeros(item.shape, np.float16)
         return self._best[item.index][item.window]
 
-    def _write(self, index: int, window: Window, where: NDArray[np.bool_], label: int) -> None:
+    def _write(self, index: int, window: Part, where: NDArray[np.bool_], label: int) -> None:
         view = self._planes[index][window]
         if self._step is None:
             view[where] = label
@@ -237,13 +237,13 @@ def empty_labels(shape: tuple[int, ...], ids: Sequence[int]) -> NDArray[np.unsig
     return np.zeros(shape, np.uint8 if small else np.uint16)
 
 
-def room_for(labels: Labels, ids: Sequence[int]) -> Labels:
+def room_for(labels: LabelArray, ids: Sequence[int]) -> LabelArray:
     """`labels` itself if its type holds `ids`, else a copy in uint16; errors as `empty_labels`."""
     check_ids(ids)
     return labels if max(ids) <= np.iinfo(labels.dtype).max else labels.astype(np.uint16)
 
 
-def planes_across(labels: Labels, axis: int) -> Labels:
+def planes_across(labels: LabelArray, axis: int) -> LabelArray:
     """A view whose first axis counts the slices; (Y, X) becomes its own only slice."""
     return labels[np.newaxis] if labels.ndim == 2 else np.moveaxis(labels, axis, 0)
 
@@ -254,7 +254,7 @@ def check_ids(ids: Iterable[int]) -> None:
         raise MedSAMLiteError(f"Labels must lie between 1 and {HIGHEST_LABEL}.")
 
 
-def _around(first: Window, second: Window) -> Window:
+def _around(first: Part, second: Part) -> Part:
     """The smallest window that holds both."""
     rows, columns = (
         slice(min(a.start, b.start), max(a.stop, b.stop))
@@ -263,6 +263,6 @@ def _around(first: Window, second: Window) -> Window:
     return rows, columns
 
 
-def _exchange(view: Labels, expected: Labels, wanted: Labels) -> None:
+def _exchange(view: LabelArray, expected: LabelArray, wanted: LabelArray) -> None:
     ours = (expected != wanted) & (view == expected)
     view[ours] = wanted[ours]

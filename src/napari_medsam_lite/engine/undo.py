@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.engine.painting import Labels, Step
+from napari_medsam_lite.engine.painting import LabelArray, Step
 
 MOST_BYTES = 256 * 2**20
 
@@ -37,7 +37,7 @@ class UndoStack:
         self._done: list[Done] = []
         self._undone: list[Done] = []
         self._settled: list[Done] = []
-        self._arrays: dict[Hashable, weakref.ref[Labels]] = {}
+        self._arrays: dict[Hashable, weakref.ref[LabelArray]] = {}
 
     @property
     def undoable(self) -> int:
@@ -54,11 +54,11 @@ class UndoStack:
         """Memory of all patches."""
         return sum(done.step.nbytes for done in (*self._done, *self._undone))
 
-    def know(self, target: Hashable, labels: Labels) -> None:
+    def know(self, target: Hashable, labels: LabelArray) -> None:
         """The steps of `target` are of this array, also after it was copied into another type."""
         self._arrays[target] = weakref.ref(labels)
 
-    def is_of(self, target: Hashable, labels: Labels) -> bool:
+    def is_of(self, target: Hashable, labels: LabelArray) -> bool:
         """Whether the steps of `target` were made on this array; true if there are none."""
         known = self._arrays.get(target)
         return known is None or known() is labels
@@ -74,7 +74,7 @@ class UndoStack:
             emptied = Step(oldest.step.axis, oldest.step.shape, painted=oldest.step.painted)
             self._settled.append(Done(oldest.target, emptied))
 
-    def undo(self, labels_of: Callable[[Hashable], Labels]) -> Hashable | None:
+    def undo(self, labels_of: Callable[[Hashable], LabelArray]) -> Hashable | None:
         """Take the newest step back; returns its target, or None if there is none.
 
         Raises
@@ -90,7 +90,7 @@ class UndoStack:
         self._undone.append(done)
         return done.target
 
-    def redo(self, labels_of: Callable[[Hashable], Labels]) -> Hashable | None:
+    def redo(self, labels_of: Callable[[Hashable], LabelArray]) -> Hashable | None:
         """Do the step again that was taken back last; as `undo`."""
         if not self._undone:
             return None
@@ -114,7 +114,7 @@ class UndoStack:
             steps[:] = [done for done in steps if done.target != target]
         self._arrays.pop(target, None)
 
-    def _array(self, target: Hashable, labels_of: Callable[[Hashable], Labels]) -> Labels:
+    def _array(self, target: Hashable, labels_of: Callable[[Hashable], LabelArray]) -> LabelArray:
         labels = labels_of(target)
         if not self.is_of(target, labels):
             self.forget(target)

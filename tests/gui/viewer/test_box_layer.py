@@ -7,6 +7,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.viewer.box_layer import (
     DrawnBox,
     drawn_boxes,
+    drop_clicks,
     label_boxes,
     new_boxes_layer,
     rectangle,
@@ -221,3 +222,15 @@ def test_a_number_that_no_file_could_hold_is_not_given(image):
         label_boxes(shapes, lambda: 65535)
     assert list(shapes.features["label"]) == [0, 0, 0]
     assert label_boxes(shapes, lambda: 1) == [1, 2, 3]
+
+
+def test_what_a_press_without_a_drag_left_is_removed(image):
+    """napari fails between two slices, and leaves what it had begun."""
+    shapes = three_boxes(image)
+    side = shapes._normalized_vertex_radius / 2
+    shapes.add_rectangles([[5, 2, 2], [5, 2, 2 + side], [5, 2 + side, 2 + side], [5, 2 + side, 2]])
+    shapes.add(np.array([(5, 1, 1), (5, 1, 1 + side)]), shape_type="line")
+    drop_clicks(shapes)
+    assert list(shapes.shape_type) == ["rectangle"] * 3 + ["line"]
+    drop_clicks(shapes)
+    assert shapes.nshapes == 4

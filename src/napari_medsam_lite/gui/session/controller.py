@@ -30,7 +30,7 @@ from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
 from napari_medsam_lite.gui.thread.task import Ending, Task
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.box_layer import drop_clicks, rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     Snapshot,
@@ -194,6 +194,9 @@ class SessionController:
         """The chosen image, checked, with its layers found."""
         image, snapshot = chosen_image(self.state), self._latest_snapshot()
         self.layers.adopt(image)
+        boxes = self.layers.boxes(image)
+        if boxes is not None:
+            drop_clicks(boxes)
         return image, snapshot
 
     def _go_through(self, move: Callable[..., Any], what: str) -> None:

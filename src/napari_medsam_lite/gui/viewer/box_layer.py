@@ -182,15 +182,37 @@ def _on_data(event: Any) -> None:
         QTimer.singleShot(0, lambda: _drop_a_click(shapes))
 
 
+def drop_clicks(shapes: Shapes) -> None:
+    """Remove what a press of the button left, without a drag.
+
+    napari itself leaves one where the slider stands between two slices: it fails there.
+    """
+    _remove(shapes, [row for row in range(shapes.nshapes) if _is_click(shapes, row)])
+
+
 def _drop_a_click(shapes: Shapes) -> None:
-    """Remove the newest shape if it is a click or a line."""
-    if not shapes.nshapes or shapes.shape_type[-1] in OPEN_SHAPES:
-        return
-    sizes = np.sort(np.ptp(np.asarray(shapes.data[-1], float), axis=0))[-2:]
-    # A press of the button makes a square of half a vertex, whose size follows the zoom.
+    """Remove the newest shape if it is a click, or no wider than a voxel in one direction."""
+    newest = shapes.nshapes - 1
+    if newest >= 0 and (_is_click(shapes, newest) or _sides(shapes, newest).min() < 1):
+        _remove(shapes, [newest])
+
+
+def _is_click(shapes: Shapes, row: int) -> bool:
+    """Whether the shape is as napari begins one: a square of half a vertex, whatever the zoom."""
     click = getattr(shapes, "_normalized_vertex_radius", 0) / 2
-    if sizes.min() < 1 or np.allclose(sizes, click, rtol=0.01):
-        shapes.selected_data = {shapes.nshapes - 1}
+    return bool(np.allclose(_sides(shapes, row), click, rtol=0.01))
+
+
+def _sides(shapes: Shapes, row: int) -> NDArray[np.float64]:
+    """The two longest extents of a shape, in data units; of a line or path, endless."""
+    if shapes.shape_type[row] in OPEN_SHAPES:
+        return np.full(2, np.inf)
+    return np.sort(np.ptp(np.asarray(shapes.data[row], float), axis=0))[-2:]
+
+
+def _remove(shapes: Shapes, rows: list[int]) -> None:
+    if rows:
+        shapes.selected_data = set(rows)
         shapes.remove_selected()
 
 
