@@ -90,3 +90,44 @@ def test_box_of_an_empty_mask():
 def test_the_box_may_reach_one_past_the_frame():
     mask = np.ones((256, 256), bool)
     assert ModelFrame(256, 256).box_of_mask((0, 0), mask, 3) == Box2D(0, 0, 256, 256)
+
+
+@given(
+    height=st.integers(4, 500),
+    width=st.integers(4, 500),
+    aspect=st.floats(0.2, 5).filter(lambda a: abs(a - 1) > 1e-3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_voxels_that_are_not_square_are_shown_in_true_proportions(height, width, aspect, seed):
+    frame = ModelFrame(height, width, aspect)
+    h, w = frame.inner
+    assert max(h, w) == FRAME
+    assert abs(h / w - height * aspect / width) <= 0.5 / w + (h / w) * 0.5 / w + 1 / w
+    resized = frame.resize(random_image(height, width, seed)[None])[0]
+    assert resized.shape == (h, w)
+    flat = frame.resize(np.full((1, height, width), 93, np.uint8))
+    assert (flat == 93).all(), "means and mixtures of one value are that value"
+
+
+@pytest.mark.parametrize("aspect", [0.4, 1.0, 3.5])
+def test_a_box_and_its_mask_find_back_to_the_slice(aspect):
+    frame = ModelFrame(60, 200, aspect)
+    x0, y0, x1, y1 = frame.box_to_frame(Box2D(10, 40, 30, 120)).astype(int)
+    logits = np.full((FRAME, FRAME), -1, np.float32)
+    logits[y0 : y1 + 1, x0 : x1 + 1] = 1
+    patch = frame.mask_to_image(logits)
+    found = tight_box(patch.logits > 0)
+    y, x = patch.corner
+    corners = [found.y0 + y, found.x0 + x, found.y1 + y, found.x1 + x]
+    np.testing.assert_allclose(corners, [10, 40, 30, 120], atol=1 + 1 / min(frame.scales))
+    box = frame.box_of_mask(patch.corner, patch.logits > 0, margin=0)
+    np.testing.assert_allclose([box.x0, box.y0, box.x1, box.y1], [x0, y0, x1, y1], atol=2)
+
+
+def test_the_frame_of_square_voxels_is_the_published_one_to_the_bit():
+    image = random_image(101, 122)
+    assert ModelFrame(101, 122).scales == (FRAME / 122, FRAME / 122)
+    np.testing.assert_array_equal(
+        ModelFrame(101, 122, 1.0).resize(image[None])[0], opencv_resize(image)
+    )
