@@ -46,8 +46,8 @@ class ImageLayers:
     def adopt(self, image: Image) -> None:
         """Offer the user layers for `image` that only have the right name and place.
 
-        Also those that it had before its voxels were replaced. What is refused is hidden, lest
-        it is taken for this image's, and not offered again.
+        Also those that it had before its voxels were replaced. What is refused is not offered
+        again, and labels are hidden, lest they are taken for this image's.
         """
         kinds: list[tuple[dict[Image, Any], type[Layer]]] = [
             (self._boxes, Shapes),
@@ -63,7 +63,7 @@ class ImageLayers:
         names = " and ".join(f'"{layer.name}"' for _, layer in found)
         if self._ask(
             f'{names} may have been made on another image than "{image.name}" as it is now. '
-            "Use for this image? If not, new layers are made, and these are hidden."
+            "Use for this image? If not, new layers are made, and old labels are hidden."
         ):
             for known, layer in found:
                 known[image] = layer
@@ -71,7 +71,8 @@ class ImageLayers:
         else:
             for _, layer in found:
                 self._refused.add((image, layer))
-                layer.visible = False
+                # Not boxes: with software OpenGL, napari crashed in drawing hidden Shapes.
+                layer.visible = isinstance(layer, Shapes)
 
     def boxes(self, image: Image) -> Shapes | None:
         """The image's layer of boxes, if there is one; asks nothing."""
