@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def run_record(
         ids=tuple(ids),
         spacing=volume.spacing,
         ending=ending,
-        versions=_versions(),
+        versions=dict(_versions()),
         seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
         dice={name: round(value, 4) for name, value in (dice or {}).items()},
     )
@@ -160,6 +161,7 @@ def boxes_to_world(
     return placed
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in PACKAGES:

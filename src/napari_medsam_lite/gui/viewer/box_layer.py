@@ -187,27 +187,31 @@ def drop_clicks(shapes: Shapes) -> None:
 
     napari itself leaves one where the slider stands between two slices: it fails there.
     """
-    _remove(shapes, [row for row in range(shapes.nshapes) if _is_click(shapes, row)])
+    sides = _sides(shapes)
+    _remove(shapes, [row for row, pair in enumerate(sides) if _is_click(shapes, pair)])
 
 
 def _drop_a_click(shapes: Shapes) -> None:
     """Remove the newest shape if it is a click, or no wider than a voxel in one direction."""
-    newest = shapes.nshapes - 1
-    if newest >= 0 and (_is_click(shapes, newest) or _sides(shapes, newest).min() < 1):
-        _remove(shapes, [newest])
+    sides = _sides(shapes)
+    if sides and (_is_click(shapes, sides[-1]) or sides[-1].min() < 1):
+        _remove(shapes, [len(sides) - 1])
 
 
-def _is_click(shapes: Shapes, row: int) -> bool:
-    """Whether the shape is as napari begins one: a square of half a vertex, whatever the zoom."""
+def _is_click(shapes: Shapes, sides: NDArray[np.float64]) -> bool:
+    """Whether a shape is as napari begins one: a square of half a vertex, whatever the zoom."""
     click = getattr(shapes, "_normalized_vertex_radius", 0) / 2
-    return bool(np.allclose(_sides(shapes, row), click, rtol=0.01))
+    return bool((np.abs(sides - click) <= 0.01 * click).all())
 
 
-def _sides(shapes: Shapes, row: int) -> NDArray[np.float64]:
-    """The two longest extents of a shape, in data units; of a line or path, endless."""
-    if shapes.shape_type[row] in OPEN_SHAPES:
-        return np.full(2, np.inf)
-    return np.sort(np.ptp(np.asarray(shapes.data[row], float), axis=0))[-2:]
+def _sides(shapes: Shapes) -> list[NDArray[np.float64]]:
+    """The two longest extents of each shape, in data units; of lines and paths, endless."""
+    return [
+        np.full(2, np.inf)
+        if kind in OPEN_SHAPES
+        else np.sort(np.ptp(np.asarray(vertices, float), axis=0))[-2:]
+        for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True)
+    ]
 
 
 def _remove(shapes: Shapes, rows: list[int]) -> None:
