@@ -249,7 +249,8 @@ class SessionController:
         self.layers.forget(layer)
         self._undo.forget(layer)
         self._tell_undo()
-        if isinstance(layer, Image):
+        held = self._snapshot
+        if held is not None and isinstance(layer, Image) and layer.data is held.data:
             self._drop_voxels()
 
     def _drop_voxels(self) -> None:

@@ -27,7 +27,7 @@ def load_segmenter() -> Segmenter:
 class SessionEngine:
     """One segmenter for the whole session, and the volume that was prepared last.
 
-    All but `interrupt` and `clear` belong to the worker thread.
+    All but `interrupt`, `clear` and `drop_volume` belong to the worker thread.
     """
 
     def __init__(self, make_segmenter: Callable[[], Segmenter] = load_segmenter) -> None:
