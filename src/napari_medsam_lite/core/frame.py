@@ -1,6 +1,6 @@
-"""The 256 x 256 frame that the network sees, and the way there and back.
+"""The square frame that the network sees, 256 x 256 as published, and the way there and back.
 
-The longest side of a slice becomes 256 pixels; the rest is padded at the right and bottom. Where
+The longest side of a slice becomes 256 pixels, or 128 or 192 where that is enough; the rest is padded at the right and bottom. Where
 voxels are not square (coronal slices of thick axial ones), the frame shows true proportions, unless
 it is asked to be as published.
 
@@ -23,6 +23,11 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box2D, tight_box
 
 FRAME = 256
+"""Pixels of a side, as published."""
+
+SIDES = (128, 192, 256)
+"""The sides that the network is run at; a smaller one costs by its area."""
+
 ONE = 2048  # OpenCV's weights of an enlarged 8-bit image are whole numbers of 1/2048
 
 
@@ -42,18 +47,19 @@ class ModelFrame:
     """Maps slices of (height, width) voxels to the frame and masks back.
 
     `aspect` is the height of a voxel over its width. With 1 the frame is the published one, bit for
-    bit; with any other the slice is stretched to true proportions.
+    bit; with any other the slice is stretched to true proportions. `side` is one of `SIDES`.
     """
 
     height: int
     width: int
     aspect: float = 1.0
+    side: int = FRAME
 
     @property
     def scales(self) -> tuple[float, float]:
         """Frame pixels per voxel, along rows' and along columns' direction (y, x)."""
         longest = max(self.height * self.aspect, self.width)
-        return FRAME * self.aspect / longest, FRAME / longest
+        return self.side * self.aspect / longest, self.side / longest
 
     @property
     def inner(self) -> tuple[int, int]:
@@ -92,10 +98,10 @@ class ModelFrame:
         whole = np.zeros((1, self.height, self.width), np.uint8)
         whole[0, y : y + h, x : x + w] = mask
         box = tight_box(self.resize(whole)[0] > 0)
-        return None if box is None else grow_in_frame(box, margin)
+        return None if box is None else grow_in_frame(box, margin, self.side)
 
     def mask_to_image(self, logits: NDArray[np.float32]) -> Patch:
-        """(256, 256) logits to the patch of (H, W) voxels where they can be positive (bilinear).
+        """(side, side) logits to the patch of (H, W) voxels where they can be positive (bilinear).
 
         The result equals cropping the padding, interpolating the whole slice without aligned
         corners, and cutting out the patch.
@@ -164,13 +170,13 @@ class ModelFrame:
         return (low + high + 2 >> 2).astype(np.uint8)
 
 
-def grow_in_frame(box: Box2D, margin: int) -> Box2D:
-    """`box` (frame pixels) grown by `margin` on each side and held inside 0..256, as published."""
+def grow_in_frame(box: Box2D, margin: int, side: int = FRAME) -> Box2D:
+    """`box` (frame pixels) grown by `margin` and held inside 0..`side`, as published."""
     return Box2D(
         max(0, box.y0 - margin),
         max(0, box.x0 - margin),
-        min(FRAME, box.y1 + margin),
-        min(FRAME, box.x1 + margin),
+        min(side, box.y1 + margin),
+        min(side, box.x1 + margin),
     )
 
 

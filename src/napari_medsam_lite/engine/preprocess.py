@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.frame import FRAME, ModelFrame
+from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import Limits
 
@@ -13,7 +13,7 @@ from napari_medsam_lite.core.window import Limits
 def encoder_frames(
     volume: Volume, axis: int, indices: list[int], limits: Limits, frame: ModelFrame
 ) -> NDArray[np.float32]:
-    """Slices `indices` across `axis` as (B, 3, 256, 256) float32 in [0, 1].
+    """Slices `indices` across `axis` as (B, 3, side, side) float32 in [0, 1].
 
     The order is the published scripts': window to 8 bit, resize in 8 bit, then stretch each slice
     to its own minimum and maximum, then pad with zeros.
@@ -21,9 +21,9 @@ def encoder_frames(
     slices = limits.to_uint8(volume.slices(axis, indices))
     if slices.ndim == 3:
         grey = _stretch(frame.resize(slices)[:, None])
-        return np.broadcast_to(_pad(grey), (len(indices), 3, FRAME, FRAME))
+        return np.broadcast_to(_pad(grey, frame.side), (len(indices), 3, frame.side, frame.side))
     channels = [frame.resize(slices[..., c]) for c in range(3)]
-    return _pad(_stretch(np.stack(channels, axis=1)))
+    return _pad(_stretch(np.stack(channels, axis=1)), frame.side)
 
 
 def _stretch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -34,8 +34,8 @@ def _stretch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return values
 
 
-def _pad(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pad(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     b, c, h, w = images.shape
-    padded = np.zeros((b, c, FRAME, FRAME), np.float32)
+    padded = np.zeros((b, c, side, side), np.float32)
     padded[:, :, :h, :w] = images
     return padded
