@@ -1,8 +1,8 @@
 """The square frame that the network sees, 256 x 256 as published, and the way there and back.
 
-The longest side of a slice becomes 256 pixels, or 128 or 192 where that is enough; the rest is padded at the right and bottom. Where
-voxels are not square (coronal slices of thick axial ones), the frame shows true proportions, unless
-it is asked to be as published.
+The longest side of a slice becomes 256 pixels, or 128 or 192 where that is enough; the rest is
+padded at the right and bottom. Where voxels are not square (coronal slices of thick axial ones),
+the frame shows true proportions, unless it is asked to be as published.
 
 The resize of square voxels is OpenCV's ``INTER_AREA`` as the published scripts use it: the mean of
 what a new pixel covers, or, when it enlarges, linear interpolation with weights of its own. The
