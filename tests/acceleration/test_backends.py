@@ -5,6 +5,7 @@ import pytest
 from tests.acceleration.conftest import BOXES
 from tests.acceleration.processor import needs_units
 
+from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.agreement import dice
@@ -29,6 +30,32 @@ def test_contract(name, checkpoint, frames):
     alone, _ = backend.decode_boxes(embeddings[:1], BOXES[2:])
     assert dice(alone[0] > 0, logits[2] > 0) > 0.99
     assert np.isfinite(logits).all()
+
+
+@pytest.fixture(scope="module")
+def reference(checkpoint):
+    return load_backend("eager", "cpu", checkpoint)
+
+
+@pytest.mark.parametrize(
+    "name", ["sdpa", "nested", "openvino", pytest.param("bf16", marks=needs_units("bf16"))]
+)
+def test_a_smaller_frame_gives_the_masks_of_eager(name, checkpoint, reference):
+    """Also when sides take turns, and through the array that is stored."""
+    backend = load_backend(name, "cpu", checkpoint)
+    kept = {}
+    for side in (128, 192):
+        frames = ct_like_frames(1, side=side)
+        kept[side] = frames, backend.embedding_to_array(backend.encode_images(frames)[0])
+    for side, (frames, array) in kept.items():
+        boxes = BOXES * np.float32(side / 256)
+        embeddings = [backend.embedding_from_array(array)] * len(boxes)
+        logits, iou = backend.decode_boxes(embeddings, boxes)
+        wanted, score = reference.decode_boxes(reference.encode_images(frames) * len(boxes), boxes)
+        assert logits.shape == wanted.shape == (len(boxes), side, side)
+        agreement = np.mean([dice(a > 0, b > 0) for a, b in zip(logits, wanted, strict=True)])
+        assert agreement >= PRESETS[name].agreement
+        np.testing.assert_allclose(iou, score, atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["eager", "sdpa"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_medsam_lite.core.errors import CheckpointError
+from napari_medsam_lite.core.frame import SIDES
 from napari_medsam_lite.model.build import build_lite_medsam, load_lite_medsam
 from napari_medsam_lite.model.weights import OFFICIAL_SIZE, Checkpoint, find_checkpoint
 
@@ -154,13 +155,14 @@ def test_the_carrier_is_not_installed(monkeypatch):
         find_checkpoint()
 
 
-def test_shapes():
+@pytest.mark.parametrize("side", SIDES)
+def test_shapes(side):
     model = build_lite_medsam()
     with torch.inference_mode():
-        embeddings = model.encode(torch.zeros(1, 3, 256, 256))
+        embeddings = model.encode(torch.zeros(1, 3, side, side))
         logits, iou = model.decode(embeddings, torch.tensor([[10.0, 20, 100, 120]]))
-    assert embeddings.shape == (1, 256, 64, 64)
-    assert logits.shape == (1, 1, 256, 256)
+    assert embeddings.shape == (1, 256, side // 4, side // 4)
+    assert logits.shape == (1, 1, side, side)
     assert iou.shape == (1, 1)
 
 

@@ -1,7 +1,7 @@
 import torch
 
 from napari_medsam_lite.model.layers import LayerNorm2d, manual_attention
-from napari_medsam_lite.model.prompt_encoder import PromptEncoder
+from napari_medsam_lite.model.prompt_encoder import PromptEncoder, box_corners
 from napari_medsam_lite.model.tiny_vit import TinyViTBlock, offset_index
 
 
@@ -40,8 +40,24 @@ def test_padded_tokens_take_part():
 
 
 def test_dense_positions_follow_the_loaded_frequencies():
-    encoder = PromptEncoder(16, 256, 4, 16)
-    other = PromptEncoder(16, 256, 4, 16)
-    assert not torch.equal(encoder.dense_pe, other.dense_pe)
+    encoder = PromptEncoder(16, [4, 6], 16)
+    other = PromptEncoder(16, [4, 6], 16)
+    assert not torch.equal(encoder.dense_pe(6), other.dense_pe(6))
     other.load_state_dict(encoder.state_dict())
-    torch.testing.assert_close(encoder.dense_pe, other.dense_pe)
+    for grid in (4, 6):
+        assert encoder.dense_pe(grid).shape == (16, grid, grid)
+        torch.testing.assert_close(encoder.dense_pe(grid), other.dense_pe(grid))
+
+
+def test_positions_of_corners_and_of_pixels_are_one_encoding():
+    """A corner on a pixel's centre: both are fractions of the frame, whatever its side."""
+    encoder = PromptEncoder(16, [4], 16)
+    corners = torch.tensor([[[0.125, 0.375], [0.625, 0.875]]])
+    labels = torch.cat([encoder.point_embeddings[2].weight, encoder.point_embeddings[3].weight])
+    wanted = torch.stack([encoder.dense_pe(4)[:, 1, 0], encoder.dense_pe(4)[:, 3, 2]])
+    torch.testing.assert_close(encoder(corners)[0] - labels, wanted)
+
+
+def test_a_box_is_a_fraction_of_its_frame():
+    corners = box_corners(torch.tensor([[9.5, 19.5, 39.5, 79.5]]), 160)
+    assert corners.tolist() == [[[0.0625, 0.125], [0.25, 0.5]]]

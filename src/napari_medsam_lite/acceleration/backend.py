@@ -21,8 +21,15 @@ Progress = Callable[[str], None]
 """Told what takes long at loading, for example ``"compiling, once"``."""
 
 
+def silent(_: str) -> None:
+    """A `Progress` that tells nobody."""
+
+
 class Backend(Protocol):
-    """A network made ready on a device."""
+    """A network on a device, for frames of any side S in `core.frame.SIDES`.
+
+    An embedding knows its side by its shape: it has (S / 4)^2 pixels.
+    """
 
     preset: Preset
     device: str
@@ -31,8 +38,20 @@ class Backend(Protocol):
     """The device as `core.settings.Settings` names it, after "auto" was decided."""
     checkpoint: Checkpoint
 
+    def prepare(self, side: int, progress: Progress = silent) -> None:
+        """Make the network ready for frames of `side` now; the first use would do so, in silence.
+
+        `progress` is told what takes long.
+
+        Raises
+        ------
+        BackendUnavailableError, CheckpointError
+            Each with the reason in one sentence.
+        """
+        ...
+
     def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:
-        """(B, 3, 256, 256) float32 in [0, 1] to B embeddings."""
+        """(B, 3, S, S) float32 in [0, 1] to B embeddings."""
         ...
 
     def decode_boxes(
@@ -40,7 +59,8 @@ class Backend(Protocol):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """N embeddings (one a box; the same object may appear often) and (N, 4) XYXY boxes.
 
-        Returns (N, 256, 256) float32 logits and (N,) predicted IoU.
+        All embeddings are of one side S, and boxes are in pixels of that frame. Returns (N, S, S)
+        float32 logits and (N,) predicted IoU.
         """
         ...
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from napari_medsam_lite.acceleration.availability import unavailable
-from napari_medsam_lite.acceleration.backend import Backend, Progress
+from napari_medsam_lite.acceleration.backend import Backend
 from napari_medsam_lite.acceleration.presets import find_preset
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.model.weights import Checkpoint
 
 
-def load_backend(
-    preset: str, device: str, checkpoint: Checkpoint, progress: Progress = lambda _: None
-) -> Backend:
+def load_backend(preset: str, device: str, checkpoint: Checkpoint) -> Backend:
     """The backend of `preset` on `device` with the weights of `checkpoint`.
 
-    `preset` is a name of `PRESETS`; what ``"auto"`` is, `choose.best_preset` tells.
+    `preset` is a name of `PRESETS`; what ``"auto"`` is, `choose.best_preset` tells. What takes long
+    is left to `Backend.prepare`.
 
     Raises
     ------
@@ -28,7 +27,7 @@ def load_backend(
     if row.runtime == "openvino":
         from napari_medsam_lite.acceleration.openvino.backend import OpenVinoBackend
 
-        return OpenVinoBackend(row, device, checkpoint, progress)
+        return OpenVinoBackend(row, device, checkpoint)
     from napari_medsam_lite.acceleration.torch.backend import TorchBackend
 
-    return TorchBackend(row, device, checkpoint, progress)
+    return TorchBackend(row, device, checkpoint)

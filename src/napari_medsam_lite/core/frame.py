@@ -28,6 +28,9 @@ FRAME = 256
 SIDES = (128, 192, 256)
 """The sides that the network is run at; a smaller one costs by its area."""
 
+STRIDE = 4
+"""Frame pixels along a side of one pixel of the embedding."""
+
 ONE = 2048  # OpenCV's weights of an enlarged 8-bit image are whole numbers of 1/2048
 
 

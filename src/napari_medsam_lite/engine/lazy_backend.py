@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_medsam_lite.acceleration.backend import Backend, Progress
+from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.acceleration.choose import best_preset
 from napari_medsam_lite.acceleration.load import load_backend
+from napari_medsam_lite.core.frame import FRAME
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint
 
@@ -36,7 +37,7 @@ class LazyBackend:
         if choice != self._choice:
             self._choice, self._backend = choice, None
 
-    def load(self, progress: Progress = lambda _: None) -> Backend:
+    def load(self, progress: Progress = silent) -> Backend:
         """The backend, loaded now if it was not; `progress` is told what takes long.
 
         Raises
@@ -49,7 +50,8 @@ class LazyBackend:
             preset = self._choice.preset
             if preset == AUTO:
                 preset = best_preset(checkpoint, device)
-            self._backend = load_backend(preset, device, checkpoint, progress)
+            self._backend = load_backend(preset, device, checkpoint)
+            self._backend.prepare(FRAME, progress)
         return self._backend
 
     def choose_again(self) -> None:

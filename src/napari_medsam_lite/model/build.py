@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from napari_medsam_lite.core.errors import CheckpointError
-from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.core.frame import SIDES, STRIDE
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.mask_decoder import MaskDecoder
 from napari_medsam_lite.model.prompt_encoder import PromptEncoder
@@ -20,7 +20,6 @@ from napari_medsam_lite.model.transformer import TwoWayTransformer
 from napari_medsam_lite.model.weights import Checkpoint
 
 CHANNELS = 256
-GRID = 64
 WRAPPERS = ("model", "state_dict")
 NAMES_SHOWN = 3
 
@@ -37,7 +36,7 @@ def build_lite_medsam() -> LiteMedSAM:
         expansion=4,
         out_channels=CHANNELS,
     )
-    prompts = PromptEncoder(CHANNELS, frame=FRAME, grid=GRID, mask_channels=16)
+    prompts = PromptEncoder(CHANNELS, [side // STRIDE for side in SIDES], mask_channels=16)
     decoder = MaskDecoder(TwoWayTransformer(2, CHANNELS, heads=8, hidden=2048), CHANNELS)
     return LiteMedSAM(encoder, prompts, decoder).eval().requires_grad_(False)
 

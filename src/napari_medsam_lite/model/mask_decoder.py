@@ -43,9 +43,9 @@ class MaskDecoder(nn.Module):
         Parameters
         ----------
         embeddings : Tensor
-            (N, C, 64, 64), one a prompt.
+            (N, C, h, w), one a prompt.
         dense_pe : Tensor
-            (C, 64, 64) position of each embedding pixel.
+            (C, h, w) position of each embedding pixel.
         no_mask : Tensor
             (1, C), what is added to the image when no mask prompts it.
         prompts : Tensor
@@ -54,7 +54,7 @@ class MaskDecoder(nn.Module):
         Returns
         -------
         logits, iou : Tensor
-            (N, 1, 256, 256) and (N, 1).
+            (N, 1, 4 h, 4 w) and (N, 1).
         """
         n, c, h, w = embeddings.shape
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])

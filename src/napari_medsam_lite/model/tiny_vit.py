@@ -1,7 +1,7 @@
 """The image encoder: TinyViT (Wu et al., ECCV 2022) as LiteMedSAM changed it.
 
 Changes against the classification network: the patch embedding keeps the full resolution, the
-last stage keeps the third one's 64 x 64, and a SAM neck gives 256 channels. Windows that do not
+last stage keeps the third one's resolution, and a SAM neck gives 256 channels. Windows that do not
 divide the image are padded with zero tokens, and those tokens do take part as keys: the published
 weights were trained with them.
 """
@@ -19,7 +19,7 @@ from napari_medsam_lite.model.layers import Attend, ConvNorm, LayerNorm2d, manua
 
 
 class PatchEmbed(nn.Module):
-    """(B, 3, 256, 256) -> (B, C, 256, 256) by two pointwise convolutions."""
+    """(B, 3, H, W) -> (B, C, H, W) by two pointwise convolutions."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class AttentionStage(nn.Module):
 
 
 class TinyViT(nn.Module):
-    """(B, 3, 256, 256) images in [0, 1] -> (B, 256, 64, 64) embeddings."""
+    """(B, 3, H, W) images in [0, 1] -> (B, 256, H / 4, W / 4) embeddings."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.acceleration.conftest import BOXES
 
+from napari_medsam_lite.acceleration.backend import silent
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.acceleration.openvino.files import network_files
 from napari_medsam_lite.core.agreement import dice
@@ -72,7 +73,7 @@ def test_it_starts_without_torch_the_second_time(backend):
     code = (
         "import sys; from napari_medsam_lite.acceleration.load import load_backend;"
         "from napari_medsam_lite.model.weights import find_checkpoint;"
-        "load_backend('openvino', 'cpu', find_checkpoint());"
+        "load_backend('openvino', 'cpu', find_checkpoint()).prepare(256);"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -80,13 +81,13 @@ def test_it_starts_without_torch_the_second_time(backend):
 
 def test_it_fails_as_this_package_does(backend):
     with pytest.raises(MedSAMLiteError, match="OpenVINO failed in the decoder"):
-        backend.decode_boxes([np.zeros((5, 256), np.float16)], BOXES[:1])
+        backend.decode_boxes([np.zeros((4096, 5), np.float16)], BOXES[:1])
 
 
 @pytest.fixture
 def copy(backend, checkpoint, tmp_path, monkeypatch):
     """The network's files copied to a cache folder of the test's own, nothing compiled yet."""
-    with network_files(checkpoint, "CPU", False, lambda _: None) as files:
+    with network_files(checkpoint, 256, "CPU", False, silent) as files:
         folder = files.encoder.parent
     own = tmp_path / "cache"
     kept = own / "openvino" / folder.name
@@ -127,7 +128,8 @@ def test_damage_of_what_was_compiled_changes_no_mask(copy, backend, checkpoint, 
 def test_damaged_weights_are_converted_again(copy, backend, checkpoint, frames):
     flip(copy / "encoder.bin")
     said = []
-    again = load_backend("openvino", "cpu", checkpoint, said.append)
+    again = load_backend("openvino", "cpu", checkpoint)
+    again.prepare(256, said.append)
     assert "converting the network for OpenVINO, once" in said
     np.testing.assert_array_equal(masks(again, frames), masks(backend, frames))
 
@@ -137,7 +139,7 @@ def test_it_works_where_nothing_can_be_kept(copy, backend, checkpoint, frames, m
     files = "napari_medsam_lite.acceleration.openvino.files"
     loaded_from = []
 
-    def export(checkpoint, folder, attend):
+    def export(checkpoint, side, folder, attend):
         loaded_from.append(folder)
         shutil.copytree(copy, folder, dirs_exist_ok=True)
 
@@ -146,6 +148,7 @@ def test_it_works_where_nothing_can_be_kept(copy, backend, checkpoint, frames, m
     blocked.write_text("in the way")
     monkeypatch.setattr(f"{files}.cache_folder", lambda _: blocked)
     there = load_backend("openvino", "cpu", checkpoint)
+    there.prepare(256)
     assert not loaded_from[0].exists()
     np.testing.assert_array_equal(masks(there, frames), masks(backend, frames))
 
@@ -155,7 +158,7 @@ def test_nncf_makes_an_encoder_of_8_bits(copy, backend, checkpoint, frames, monk
     """Calibrated on one frame instead of sixteen."""
     pytest.importorskip("nncf")
     monkeypatch.setattr(
-        "napari_medsam_lite.acceleration.openvino.export.ct_like_frames", lambda: frames[:1]
+        "napari_medsam_lite.acceleration.openvino.export.ct_like_frames", lambda **_: frames[:1]
     )
     network = load_backend("openvino-int8", "cpu", checkpoint)
     (folder,) = copy.parent.glob("*-int8-*")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam_lite.acceleration import code_version as naming
+from napari_medsam_lite.acceleration.backend import silent
 from napari_medsam_lite.acceleration.openvino import export as exporting
 from napari_medsam_lite.acceleration.openvino import files as module
 from napari_medsam_lite.acceleration.openvino.files import checked_cache, network_files
@@ -25,7 +26,7 @@ class Conversion:
         self.calls = []
         self.fails = lambda _: False
 
-    def export(self, checkpoint, folder, attend):
+    def export(self, checkpoint, side, folder, attend):
         self.calls.append(folder)
         if self.fails(folder):
             (folder / "encoder.xml").write_bytes(b"cut sh")
@@ -48,9 +49,9 @@ def conversion(monkeypatch, own_cache):
     return conversion
 
 
-def load(checkpoint, target="CPU", int8=False):
+def load(checkpoint, target="CPU", int8=False, side=256):
     """The contents that a backend would find, and where."""
-    with network_files(checkpoint, target, int8, lambda _: None) as files:
+    with network_files(checkpoint, side, target, int8, silent) as files:
         paths = (files.encoder, files.prompts, files.decoder)
         contents = [p.read_bytes() + p.with_suffix(".bin").read_bytes() for p in paths]
         return contents, files
@@ -133,11 +134,11 @@ def test_no_space_anywhere_is_told(checkpoint, conversion):
 def test_another_process_that_was_sooner(checkpoint, conversion, own_cache):
     export = conversion.export
 
-    def interrupted(checkpoint, folder, attend):
+    def interrupted(checkpoint, side, folder, attend):
         if len(conversion.calls) == 0:
             conversion.calls.append(None)
             load(checkpoint)
-        export(checkpoint, folder, attend)
+        export(checkpoint, side, folder, attend)
 
     exporting.export = interrupted
     assert load(checkpoint)[0] == WHOLE
@@ -189,10 +190,21 @@ def test_a_mended_network_is_converted_again(checkpoint, conversion, monkeypatch
     assert before.encoder != after.encoder
 
 
-def test_other_weights_and_other_devices_have_files_of_their_own(checkpoint, conversion):
+def test_other_weights_devices_and_sides_have_files_of_their_own(checkpoint, conversion):
     load(checkpoint)
     load(checkpoint, target="GPU")
     load(replace(checkpoint, sha256="0" * 64))
+    load(checkpoint, side=128)
+    assert len(set(conversion.calls)) == 4
+
+
+def test_damage_of_one_side_leaves_the_others(checkpoint, conversion):
+    _, small = load(checkpoint, side=128)
+    _, large = load(checkpoint)
+    small.encoder.with_suffix(".bin").write_bytes(b"garbage")
+    assert load(checkpoint) == (WHOLE, large)
+    assert len(conversion.calls) == 2
+    assert load(checkpoint, side=128) == (WHOLE, small)
     assert len(conversion.calls) == 3
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
+from napari_medsam_lite.acceleration.backend import silent
 from napari_medsam_lite.acceleration.torch import compiling
 from napari_medsam_lite.acceleration.torch.attention import sdpa
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
@@ -34,18 +35,32 @@ def counter(monkeypatch):
 
 def test_graphs_are_built_once_for_all_batch_sizes(model, images, counter):
     said = []
-    network = compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False, said.append)
+    network = compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False)
+    network.prepare(256, said.append)
+    network.prepare(256, said.append)
     assert said == ["compiling, once"]
-    built = counter.frame_count
-    assert built >= 3  # encoder, decoder of one box, decoder of any number
+    assert counter.frame_count == 3  # encoder, decoder of one box, decoder of any number
+    use(network, images)
+    assert counter.frame_count == 3
+
+
+def test_each_side_has_graphs_of_its_own_built_once(model, images, counter):
+    network = compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False)
+    one, other = images[:1, :, :128, :128], images[:1, :, :192, :192]
+    for frames, built in ((one, 3), (other, 6), (one, 6), (other, 6)):
+        use(network, frames)
+        assert counter.frame_count == built
+
+
+def use(network, images):
+    side = images.shape[-1]
     with torch.no_grad():
         embeddings = network.encode(images)
-        for count in (1, 2, 3, 5, 8):
-            boxes = torch.rand(count, 4).sort(dim=1).values * 255
+        for count in (1, 2, 5):
+            boxes = torch.rand(count, 4).sort(dim=1).values * (side - 1)
             logits, iou = network.decode(embeddings[:1].expand(count, -1, -1).contiguous(), boxes)
-            assert logits.shape == (count, 256, 256)
+            assert logits.shape == (count, side, side)
             assert iou.shape == (count,)
-    assert counter.frame_count == built
 
 
 def test_compiling_the_wrapper_compiles_nothing(model, images):
@@ -65,10 +80,11 @@ def test_a_failing_compiler_is_told_in_one_sentence(model, monkeypatch):
         return Broken()
 
     monkeypatch.setattr(compiling.torch, "compile", broken)
+    network = compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False)
     with pytest.raises(
         compiling.BackendUnavailableError, match=r"failed: g\+\+ is not what it was$"
     ):
-        compiling.CompiledMedSAM(FoldedMedSAM(model, sdpa), CPU, False, lambda _: None)
+        network.prepare(256, silent)
 
 
 def test_batches_are_filled_up_to_a_fixed_size():

@@ -16,12 +16,15 @@ from napari_medsam_lite.acceleration.torch.folded.encoder import (
 )
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
 from napari_medsam_lite.acceleration.torch.nested import NestedWindowAttention
+from napari_medsam_lite.core.frame import SIDES
 from napari_medsam_lite.model.layers import ConvNorm, manual_attention
 from napari_medsam_lite.model.tiny_vit import TinyViTBlock
 
 
-def test_folded_network_equals_the_published_one(model, images):
-    boxes = torch.from_numpy(BOXES[:2])
+@pytest.mark.parametrize("side", SIDES)
+def test_folded_network_equals_the_published_one(model, side):
+    images = torch.from_numpy(ct_like_frames(2, side=side))
+    boxes = torch.from_numpy(BOXES[:2] * side / 256)
     with torch.no_grad():
         embeddings = model.encode(images)
         logits, iou = model.decode(embeddings, boxes)
@@ -67,13 +70,14 @@ def random_block() -> TinyViTBlock:
     return block
 
 
-def test_calibration_frames_are_the_same_each_time():
-    frames = ct_like_frames(2)
-    assert frames.shape == (2, 3, 256, 256)
+@pytest.mark.parametrize("side", SIDES)
+def test_calibration_frames_are_the_same_each_time(side):
+    frames = ct_like_frames(2, side=side)
+    assert frames.shape == (2, 3, side, side)
     assert frames.dtype == np.float32
     assert frames.min() == 0
     assert frames.max() == 1
-    np.testing.assert_array_equal(frames, ct_like_frames(2))
+    np.testing.assert_array_equal(frames, ct_like_frames(2, side=side))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone")

@@ -16,7 +16,7 @@ from torch import nn
 
 from napari_medsam_lite.acceleration.ct_like import ct_like_frames
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
-from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.core.frame import STRIDE
 from napari_medsam_lite.model.build import load_lite_medsam
 from napari_medsam_lite.model.layers import Attend
 from napari_medsam_lite.model.weights import Checkpoint
@@ -33,14 +33,15 @@ NNCF's smoothing and bias correction made masks worse with synthetic frames, so 
 (docs/acceleration.md has the figures).
 """
 
-PIXELS, CHANNELS = 4096, 256
+CHANNELS = 256
 
 
-def export(checkpoint: Checkpoint, folder: Path, attend: Attend) -> None:
+def export(checkpoint: Checkpoint, side: int, folder: Path, attend: Attend) -> None:
     """Write ``encoder.xml``, ``prompts.xml`` and ``decoder.xml`` (each with its .bin) to `folder`.
 
-    The encoder takes one image (1, 3, 256, 256) float32 and gives (1, 4096, 256) float16; prompts
-    and decoder take any number of boxes. `attend` is how the encoder's windows attend.
+    The encoder takes one image (1, 3, side, side) float32 and gives (1, (side / 4)^2, 256) float16;
+    prompts and decoder take any number of boxes, the prompts as corners in [0, 1]. `attend` is how
+    the encoder's windows attend.
 
     Raises
     ------
@@ -50,14 +51,15 @@ def export(checkpoint: Checkpoint, folder: Path, attend: Attend) -> None:
         If a file cannot be written.
     """
     network = FoldedMedSAM(load_lite_medsam(checkpoint), attend)
-    image = torch.rand(1, 3, FRAME, FRAME)
-    embeddings, tokens = torch.rand(2, PIXELS, CHANNELS), torch.rand(2, 2, CHANNELS)
-    _write(network.encoder, (image,), [[1, 3, FRAME, FRAME]], folder / "encoder.xml", half_out=True)
-    _write(network.prompts, (torch.rand(2, 4),), [[-1, 4]], folder / "prompts.xml")
+    pixels = (side // STRIDE) ** 2
+    image = torch.rand(1, 3, side, side)
+    embeddings, tokens = torch.rand(2, pixels, CHANNELS), torch.rand(2, 2, CHANNELS)
+    _write(network.encoder, (image,), [[1, 3, side, side]], folder / "encoder.xml", half_out=True)
+    _write(network.prompts, (torch.rand(2, 2, 2),), [[-1, 2, 2]], folder / "prompts.xml")
     _write(
         network.decoder,
         (embeddings, tokens),
-        [[-1, PIXELS, CHANNELS], [-1, 2, CHANNELS]],
+        [[-1, pixels, CHANNELS], [-1, 2, CHANNELS]],
         folder / "decoder.xml",
         half_in=True,
     )
@@ -98,12 +100,13 @@ def quantise(source: Path, target: Path) -> None:
     import nncf
     import openvino as ov
 
-    frames = [frame[None] for frame in ct_like_frames()]
+    model: Any = ov.Core().read_model(source)
+    frames = [frame[None] for frame in ct_like_frames(side=model.input(0).shape[-1])]
     # NNCF's warnings are about its own dependencies; its progress bars must not mix with results.
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         model = nncf.quantize(
-            ov.Core().read_model(source),
+            model,
             nncf.Dataset(frames),
             subset_size=len(frames),
             preset=nncf.QuantizationPreset.MIXED,

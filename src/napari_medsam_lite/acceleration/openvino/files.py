@@ -57,7 +57,7 @@ class NetworkFiles:
 
 @contextmanager
 def network_files(
-    checkpoint: Checkpoint, target: str, int8: bool, progress: Progress
+    checkpoint: Checkpoint, side: int, target: str, int8: bool, progress: Progress
 ) -> Iterator[NetworkFiles]:
     """The files of the network of `checkpoint` for the OpenVINO device `target`, to load now.
 
@@ -65,6 +65,8 @@ def network_files(
     ----------
     checkpoint : Checkpoint
         The weights.
+    side : int
+        Of the frame, in pixels.
     target : str
         ``"CPU"``, ``"GPU"``, ``"NPU"``.
     int8 : bool
@@ -78,13 +80,13 @@ def network_files(
         If neither the cache folder nor a temporary one can hold them.
     """
     root = cache_folder("openvino")
-    kept = _kept_files(root, checkpoint, target, int8, progress)
+    kept = _kept_files(root, checkpoint, side, target, int8, progress)
     if kept is not None:
         yield kept
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
-            files = _files_in(Path(folder), checkpoint, target, int8, progress)
+            files = _files_in(Path(folder), checkpoint, side, target, int8, progress)
         except (OSError, FileFormatError) as error:
             raise BackendUnavailableError(
                 f"OpenVINO's files of the network cannot be written, neither to {root} nor to "
@@ -94,12 +96,12 @@ def network_files(
 
 
 def _kept_files(
-    root: Path, checkpoint: Checkpoint, target: str, int8: bool, progress: Progress
+    root: Path, checkpoint: Checkpoint, side: int, target: str, int8: bool, progress: Progress
 ) -> NetworkFiles | None:
     """The files below `root`, which stay; None, with a warning, where none can be kept."""
     try:
         _remove_abandoned(root)
-        return _files_in(root, checkpoint, target, int8, progress)
+        return _files_in(root, checkpoint, side, target, int8, progress)
     except (OSError, FileFormatError) as error:
         log.warning(
             "The network's files cannot be kept in %s (%s): they are made anew at each start.",
@@ -110,14 +112,14 @@ def _kept_files(
 
 
 def _files_in(
-    root: Path, checkpoint: Checkpoint, target: str, int8: bool, progress: Progress
+    root: Path, checkpoint: Checkpoint, side: int, target: str, int8: bool, progress: Progress
 ) -> NetworkFiles:
     """The files below `root`, made where they are not there.
 
     The folders' names say what the files depend on: checkpoint, OpenVINO, the code that wrote them,
-    and the kind of attention. On a processor the usual softmax would take a fifth of the encoder's
-    time; the way around it needs a float's range, so other devices, which compute in float16, keep
-    it.
+    the side of the frame and the kind of attention. On a processor the usual softmax would take a
+    fifth of the encoder's time; the way around it needs a float's range, so other devices, which
+    compute in float16, keep it.
     """
     plain = target != "CPU"
     kind = f"{checkpoint.sha256[:16]}-{metadata.version('openvino')}"
@@ -128,9 +130,9 @@ def _files_in(
         from napari_medsam_lite.model.layers import manual_attention
 
         progress("converting the network for OpenVINO, once")
-        export(checkpoint, folder, manual_attention if plain else unshifted_attention)
+        export(checkpoint, side, folder, manual_attention if plain else unshifted_attention)
 
-    suffix = "-softmax" if plain else ""
+    suffix = f"-{side}-softmax" if plain else f"-{side}"
     folder = _made_once(root / f"{kind}-{code_version(*CODE)}{suffix}", convert)
     encoder = folder / "encoder.xml"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -27,17 +26,15 @@ class TorchNetwork(Protocol):
     """What a torch backend runs: `LiteMedSAM`, or the same numbers in another form."""
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, 256, 256) float32 images to B embeddings."""
+        """(B, 3, S, S) float32 images to B embeddings."""
         ...
 
     def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """N embeddings and (N, 4) float32 boxes to N logits (256, 256) and predicted IoU."""
+        """N embeddings and (N, 4) float32 boxes to N logits (S, S) and predicted IoU."""
         ...
 
 
-def apply_preset(
-    model: LiteMedSAM, preset: Preset, device: torch.device, progress: Callable[[str], None]
-) -> TorchNetwork:
+def apply_preset(model: LiteMedSAM, preset: Preset, device: torch.device) -> TorchNetwork:
     """The network as `preset` wants it, on `device`; `model` should not be used any more."""
     if not preset.fused:
         attend = manual_attention if preset.attention == "manual" else sdpa
@@ -48,7 +45,7 @@ def apply_preset(
     network = _in_precision(network, preset, device)
     if not preset.compiles:
         return network
-    return CompiledMedSAM(network, device, preset.max_autotune, progress)
+    return CompiledMedSAM(network, device, preset.max_autotune)
 
 
 def _in_precision(network: FoldedMedSAM, preset: Preset, device: torch.device) -> FoldedMedSAM:

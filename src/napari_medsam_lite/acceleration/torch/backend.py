@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.backend import Embedding, Progress
+from napari_medsam_lite.acceleration.backend import Embedding, Progress, silent
 from napari_medsam_lite.acceleration.presets import Preset
 from napari_medsam_lite.acceleration.torch.allocator import keep_freed_memory
 from napari_medsam_lite.acceleration.torch.apply_preset import apply_preset, half_type
+from napari_medsam_lite.acceleration.torch.compiling import CompiledMedSAM
 from napari_medsam_lite.acceleration.torch.device import (
     available_devices,
     device_label,
@@ -58,9 +59,7 @@ class TorchBackend:
     """See `backend.Backend`. Embeddings are tensors on the device."""
 
     @plain_errors
-    def __init__(
-        self, preset: Preset, device: str, checkpoint: Checkpoint, progress: Progress
-    ) -> None:
+    def __init__(self, preset: Preset, device: str, checkpoint: Checkpoint) -> None:
         self.preset = preset
         self.checkpoint = checkpoint
         if device == AUTO and preset.devices and "mps" not in preset.devices:
@@ -69,7 +68,13 @@ class TorchBackend:
         self.device, self.target = device_label(self._device), str(self._device)
         if self._device.type == "cpu":
             keep_freed_memory()
-        self._network = apply_preset(load_lite_medsam(checkpoint), preset, self._device, progress)
+        self._network = apply_preset(load_lite_medsam(checkpoint), preset, self._device)
+
+    @plain_errors
+    def prepare(self, side: int, progress: Progress = silent) -> None:
+        """See `Backend`; only what torch.compile builds is made for one side."""
+        if isinstance(self._network, CompiledMedSAM):
+            self._network.prepare(side, progress)
 
     @plain_errors
     @torch.no_grad()

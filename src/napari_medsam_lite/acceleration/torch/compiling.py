@@ -1,12 +1,14 @@
 """torch.compile of the network's parts.
 
 The report compiled the whole model and then called its parts, which compiles nothing: only the call
-of a compiled module is compiled. Here encoder and decoder are, and they run once to have it done.
+of a compiled module is compiled. Here encoder and decoder are, and they run once for each side of
+the frame to have it done.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -15,70 +17,87 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_medsam_lite.acceleration.backend import Progress, silent
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.core.files import cache_folder
-from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.core.frame import STRIDE
 
 log = logging.getLogger(__name__)
+
+MANY_GRAPHS = 64
 
 CUDA_BATCH = 8
 """Images and boxes a CUDA graph takes: its shapes are fixed, so smaller batches are filled up."""
 
 
 class CompiledMedSAM:
-    """A network whose encoder and decoder torch.compile has built, for any batch size.
+    """A network whose encoder and decoder torch.compile builds, for any batch size.
 
-    On the CPU three graphs are built: the encoder for one image (a batch is no faster there), the
-    decoder for one box and for any number of boxes, since torch treats a size of one as a case of
-    its own. With CUDA graphs there is one of each, for a batch of fixed size.
-
-    Raises
-    ------
-    BackendUnavailableError
-        If the compiler fails, with its first line.
+    On the CPU three graphs are built for each side of the frame, all at its first use: the encoder
+    for one image (a batch is no faster there), the decoder for one box and for any number of boxes,
+    since torch treats a size of one as a case of its own. With CUDA graphs there is one of each,
+    for a batch of fixed size.
     """
 
-    def __init__(
-        self,
-        network: FoldedMedSAM,
-        device: torch.device,
-        max_autotune: bool,
-        progress: Callable[[str], None],
-    ) -> None:
+    def __init__(self, network: FoldedMedSAM, device: torch.device, max_autotune: bool) -> None:
         _keep_what_is_built()
+        self._device, self._built = device, set[int]()
         self._fixed = CUDA_BATCH if max_autotune else None
         self._network = network
         mode = "max-autotune" if max_autotune else None
         network.encoder = _compiled(network.encoder, dynamic=False, mode=mode)
         network.decoder = _compiled(network.decoder, dynamic=None, mode=mode)
+
+    def prepare(self, side: int, progress: Progress) -> None:
+        """Build every graph that frames of `side` will ask for, if that was not done.
+
+        Raises
+        ------
+        BackendUnavailableError
+            If the compiler fails, with its first line.
+        """
+        if side in self._built:
+            return
         progress("compiling, once")
-        with warnings.catch_warnings():
+        # torch counts graphs by code, so all sides, and what other presets have left, share 8.
+        many: Any = torch._dynamo.config.patch(cache_size_limit=MANY_GRAPHS)
+        with warnings.catch_warnings(), many:
             warnings.simplefilter("ignore")  # torch's own, about its own internals
             try:
-                self._warm_up(device)
+                self._warm_up(side)
             except Exception as error:  # the compiler raises all kinds
                 reason = str(error).strip().splitlines()[0]
                 raise BackendUnavailableError(f"torch.compile failed: {reason}") from error
+        self._built.add(side)
 
     @torch.no_grad()
-    def _warm_up(self, device: torch.device) -> None:
-        """Build every graph that use will ask for."""
-        embeddings = self.encode(torch.zeros(1, 3, FRAME, FRAME, device=device))
+    def _warm_up(self, side: int) -> None:
+        embeddings = self._encode(torch.zeros(1, 3, side, side, device=self._device))
         for count in (1, 2):
-            boxes = torch.tensor([[64.0, 64.0, 192.0, 192.0]], device=device).expand(count, 4)
-            self.decode(embeddings.expand(count, -1, -1).contiguous(), boxes.contiguous())
+            boxes = torch.tensor([[side / 4, side / 4, side / 2, side / 2]], device=self._device)
+            self._decode(embeddings.repeat(count, 1, 1), boxes.repeat(count, 1))
 
     def encode(self, images: Tensor) -> Tensor:
         """See `apply_preset.TorchNetwork`."""
+        self.prepare(images.shape[-1], silent)
+        return self._encode(images)
+
+    def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """See `apply_preset.TorchNetwork`."""
+        self.prepare(STRIDE * math.isqrt(embeddings.shape[1]), silent)
+        return self._decode(embeddings, boxes)
+
+    def _encode(self, images: Tensor) -> Tensor:
         size = self._fixed or 1
         parts = [
             self._network.encode(_fill(part, size)).clone() for part in torch.split(images, size)
         ]
         return torch.cat(parts)[: len(images)]
 
-    def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """See `apply_preset.TorchNetwork`."""
+    def _decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        # Each side has graphs of its own: with a size that may change, they would be slower.
+        torch._dynamo.mark_static(embeddings, 1)
         if self._fixed is None:
             if len(boxes) > 1:
                 torch._dynamo.maybe_mark_dynamic(embeddings, 0)

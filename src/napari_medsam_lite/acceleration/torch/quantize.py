@@ -38,7 +38,7 @@ def sparse_2_4(network: FoldedMedSAM, frames: Tensor, dtype: torch.dtype) -> Fol
     network : FoldedMedSAM
         On a CUDA device.
     frames : Tensor
-        (B, 3, 256, 256) float32 images to calibrate on.
+        (B, 3, S, S) float32 images to calibrate on.
     dtype : torch.dtype
         The two-byte float that the sparse kernels take.
     """

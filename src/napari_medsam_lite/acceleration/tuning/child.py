@@ -71,7 +71,8 @@ def measure(job: ChildJob) -> Speed:
         frames, owners, boxes = case["frames"], case["owners"], case["boxes"]
     start = time.perf_counter()
     checkpoint = find_checkpoint(job.checkpoint)
-    backend = load_backend(job.preset, job.device, checkpoint, progress=_say)
+    backend = load_backend(job.preset, job.device, checkpoint)
+    backend.prepare(frames.shape[-1], _say)
     load = time.perf_counter() - start
     _say("running")
     embeddings = [embedding for frame in frames for embedding in backend.encode_images(frame[None])]

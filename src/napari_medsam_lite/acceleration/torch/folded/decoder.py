@@ -1,6 +1,7 @@
 """The mask decoder rewritten for many boxes: same numbers, less than half the work.
 
-Seven tokens meet 4096 image pixels, so whatever is projected is projected on the tokens' side:
+Seven tokens meet P image pixels, 4096 in a frame of 256, so whatever is projected is projected on
+the tokens' side:
 
 - a score q . (W x) is (W^T q) . x: the image's key projection, 4096 x 256 x 128 products, becomes
   one of the 7 tokens' queries, and so do its queries where the image looks at the tokens;
@@ -13,10 +14,12 @@ Seven tokens meet 4096 image pixels, so whatever is projected is projected on th
 - the mean that a normalisation takes away is taken from the weights before it, once;
 - one mask token of four makes a mask, so one hypernetwork runs.
 
-Pixels stay (N, 4096, 256), pixels before channels, throughout.
+Pixels stay (N, P, 256), pixels before channels, throughout.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -164,7 +167,7 @@ def _centred(linear: nn.Linear) -> nn.Linear:
 
 
 class FoldedDecoder(nn.Module):
-    """(N, 4096, 256) embeddings of `FoldedEncoder` and (N, 2, 256) prompt tokens to masks.
+    """(N, P, 256) embeddings of `FoldedEncoder` and (N, 2, 256) prompt tokens to masks.
 
     Parameters
     ----------
@@ -175,7 +178,6 @@ class FoldedDecoder(nn.Module):
     def __init__(self, model: LiteMedSAM) -> None:
         super().__init__()
         source, prompts = model.mask_decoder, model.prompt_encoder
-        self.side = prompts.grid
         blocks = [b for b in source.transformer.layers if isinstance(b, TwoWayBlock)]
         self.blocks = nn.ModuleList(FoldedTwoWayBlock(b) for b in blocks)
         self.to_image = TokensToImage(source.transformer.final_attn_token_to_image)
@@ -185,18 +187,20 @@ class FoldedDecoder(nn.Module):
         self.iou_head = source.iou_prediction_head
         own = torch.cat([source.iou_token.weight, source.mask_tokens.weight])
         self.own_tokens: Tensor
-        self.image_pe: Tensor
         self.register_buffer("own_tokens", own.detach()[None])
-        assert isinstance(prompts.dense_pe, Tensor)
-        self.register_buffer("image_pe", prompts.dense_pe.flatten(1).t().contiguous())
+        for grid in prompts.grids:
+            positions = prompts.dense_pe(grid).flatten(1).t().contiguous()
+            self.register_buffer(f"image_pe_{grid}", positions)
 
     def forward(self, embeddings: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """Decode one mask a prompt: (N, 256, 256) logits and (N,) predicted IoU."""
+        """Decode one mask a prompt: (N, 4 sqrt(P), 4 sqrt(P)) logits and (N,) predicted IoU."""
+        grid = math.isqrt(embeddings.shape[1])
+        image_pe = self.get_buffer(f"image_pe_{grid}")
         token_pe = torch.cat([self.own_tokens.expand(prompts.shape[0], -1, -1), prompts], dim=1)
         tokens, image = token_pe, embeddings
         for block in self.blocks:
-            tokens, image = block(tokens, image, token_pe, self.image_pe)
-        seen = self.to_image(tokens + token_pe, image + self.image_pe, image)
+            tokens, image = block(tokens, image, token_pe, image_pe)
+        seen = self.to_image(tokens + token_pe, image + image_pe, image)
         tokens = self.norm(tokens + seen)
-        logits = self.upscaling(image, self.hypernetwork(tokens[:, 1]), self.side)
+        logits = self.upscaling(image, self.hypernetwork(tokens[:, 1]), grid)
         return logits, self.iou_head(tokens[:, 0])[:, 0]

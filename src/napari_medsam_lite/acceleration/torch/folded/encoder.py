@@ -9,9 +9,9 @@
   tokens alone and the padding is plain zeros;
 - in the stages with attention the stream is rows of tokens, (B H W, C): linear layers take it as
   it is, a channels-last convolution sees the same memory, and OpenVINO has no layout to choose;
-- the convolutions before the first attention make 256 channels of the whole 256 x 256 image, which
-  no processor's cache holds; they run on strips of rows, each with the few rows of its neighbours
-  that reach into it;
+- the convolutions before the first attention make 256 channels at the image's full
+  resolution, which no processor's cache holds; they run on strips of rows, each with the few rows
+  of its neighbours that reach into it;
 - what the decoder adds to the image when no mask prompts it is added once, by the last bias.
 """
 
@@ -202,7 +202,7 @@ def _to_image(tokens: Tensor, h: int, w: int) -> Tensor:
 
 
 class FoldedEncoder(nn.Module):
-    """(B, 3, 256, 256) images in [0, 1] to (B, 4096, 256) embeddings, pixels before channels.
+    """(B, 3, H, W) images in [0, 1] to (B, P, 256) embeddings of P = H / 4 x W / 4 pixels.
 
     Parameters
     ----------

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from napari_medsam_lite.acceleration.torch.folded.decoder import FoldedDecoder
 from napari_medsam_lite.acceleration.torch.folded.encoder import FoldedEncoder
+from napari_medsam_lite.core.frame import STRIDE
 from napari_medsam_lite.model.layers import Attend
 from napari_medsam_lite.model.lite_medsam import LiteMedSAM
+from napari_medsam_lite.model.prompt_encoder import box_corners
 
 
 class FoldedMedSAM(nn.Module):
@@ -44,15 +48,17 @@ class FoldedMedSAM(nn.Module):
         return self
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, 256, 256) images in [0, 1] to (B, 4096, 256) embeddings."""
+        """(B, 3, S, S) images in [0, 1] to (B, (S / 4)^2, 256) embeddings."""
         images = images.to(self.dtype, memory_format=torch.channels_last)
         embeddings: Tensor = self.encoder(images)
         return embeddings
 
     def decode(self, embeddings: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 4096, 256) embeddings and (N, 4) float32 boxes XYXY in frame pixels, one a mask.
+        """(N, (S / 4)^2, 256) embeddings and (N, 4) float32 boxes XYXY in frame pixels, one a mask.
 
-        Returns (N, 256, 256) logits and (N,) predicted IoU.
+        Returns (N, S, S) logits and (N,) predicted IoU.
         """
-        logits, iou = self.decoder(embeddings, self.prompts(boxes).to(self.dtype))
+        side = STRIDE * math.isqrt(embeddings.shape[1])
+        prompts = self.prompts(box_corners(boxes, side))
+        logits, iou = self.decoder(embeddings, prompts.to(self.dtype))
         return logits, iou
