@@ -54,7 +54,10 @@ def test_each_case_has_its_objects():
 def test_how_it_was_measured_is_told():
     text = to_markdown(report())
     assert "0 to 12 voxels out by chance, seed 3" in text
-    assert "- chest: 20 x 512 x 512 voxels of 2.00 x 0.98 x 0.98 mm (z, y, x), 1 objects" in text
+    assert (
+        "- chest: 20 x 512 x 512 voxels of 2.00 x 0.98 x 0.98 mm (z, y, x), objects: 1 measured"
+        in text
+    )
 
 
 def test_the_picture_has_a_dot_for_each_way_but_single_slices(tmp_path):

@@ -72,7 +72,7 @@ def _told(report: QualityReport) -> str:
     lines = [
         f"- {case['name']}: {' x '.join(map(str, case['shape']))} voxels of "
         f"{' x '.join(f'{size:.2f}' for size in case['spacing'])} mm (z, y, x), "
-        f"{case['objects']} objects, {case['left_out']} too small"
+        f"objects: {case['objects']} measured, {case['left_out']} too small"
         for case in report.cases
     ]
     first = f"Preset {report.preset} on {report.device}, window {report.window}, boxes {drawn}.\n"
