@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 def test_the_command_compares_the_ways(folder, tmp_path, capsys):
     options = ["--presets", "sdpa", "--device", "cpu", "--json"]
-    ways = ["--ways", "guided,single-slices"]
+    ways = ["--ways", "guided,single-whole"]
     where = ["--input", str(folder), "-o", str(tmp_path / "out")]
     assert main(["bench", "--quality", *where, *options, *ways]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -42,7 +42,7 @@ def test_the_command_compares_the_ways(folder, tmp_path, capsys):
     (case,) = printed["cases"]
     assert (case["name"], case["objects"], case["left_out"]) == ("CT_small", 2, 0)
     guided, single = printed["scores"]
-    assert (guided["way"], single["way"]) == ("guided", "single-slices")
+    assert (guided["way"], single["way"]) == ("guided", "single-whole")
     assert [one["name"] for one in guided["objects"]] == ["3", "5"]
     assert all(one["dice"] > 0.8 and one["nsd"] > 0.8 for one in guided["objects"])
     assert all(abs(one["map_dice"] - one["dice"]) < 0.1 for one in guided["objects"])
@@ -74,7 +74,7 @@ def test_the_last_mask_of_a_slice_counts(folder, monkeypatch):
                     logits = np.where(plane & refined, 1, -1).astype(np.float32)
                     yield SliceMask(number, index, 0.9, (0, 0), logits, plane.shape)
 
-    monkeypatch.setattr(quality, "segment", segment)
+    monkeypatch.setattr(quality.Segmenter, "segment", segment)
     monkeypatch.setattr(quality, "_warm_up", lambda bench: None)
     case = TruthFiles(folder / "CT_small.npz")
     plan = QualityPlan((case,), find_ways("guided"), preset="sdpa", device="cpu")

@@ -31,7 +31,7 @@ def report():
         cases=[case("abdomen", 2), case("chest", 1)],
         scores=[
             WayScore("abdomen", "published", 10.0, 20, 40, (liver, node)),
-            WayScore("abdomen", "single-slices", 1.0, 1, 1, (single,)),
+            WayScore("abdomen", "single-whole", 1.0, 1, 1, (single,)),
             WayScore("chest", "published", 5.0, 10, 10, (liver,)),
         ],
     )
@@ -40,7 +40,7 @@ def report():
 def test_means_are_over_the_objects_of_all_cases():
     text = to_markdown(report())
     assert "| published | one 3D box | 0.700 | 0.600 | 0.500 | 0.400 | 15.0 | 30 | 50 |" in text
-    assert "| single-slices | single slices, a box each | 0.950 |  |  |  | 1.0 | 1 | 1 |" in text
+    assert "| single-whole | single slices, a box each | 0.950 |  |  |  | 1.0 | 1 | 1 |" in text
     assert as_json(report())["means"]["published"]["nsd"] == pytest.approx(0.6)
 
 

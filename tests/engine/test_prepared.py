@@ -5,6 +5,7 @@ import pytest
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
 
 
@@ -39,7 +40,7 @@ def test_other_slices_of_thick_ones_are_stretched_to_true_proportions(volume, ax
     published = prepared.as_published
     assert published.frame.aspect == 1
     assert published.limits == prepared.limits
-    frames = prepared.encoder_frames([3])
+    frames = prepared.encoder_frames([Look.whole(3, prepared.frame)])
     assert frames.shape == (1, 3, 256, 256)
     assert frames[0, 0, :height, :width].max() == 1
     assert not frames[0, 0, height:].any()
@@ -48,13 +49,15 @@ def test_other_slices_of_thick_ones_are_stretched_to_true_proportions(volume, ax
 
 def test_a_hash_tells_slices_apart_by_what_they_hold_now(volume):
     prepared = prepare_volume(volume)
-    hashes = [prepared.hash_slice(index) for index in range(6)]
+    hashes = [prepared.hash_look(Look.whole(index, prepared.frame)) for index in range(6)]
     assert len(set(hashes)) == 6
     volume.data[2, 3, 4] += 1
-    assert prepared.hash_slice(2) != hashes[2]
-    assert prepared.hash_slice(3) == hashes[3]
+    assert prepared.hash_look(Look.whole(2, prepared.frame)) != hashes[2]
+    assert prepared.hash_look(Look.whole(3, prepared.frame)) == hashes[3]
     other = prepare_volume(Volume(volume.data.view(np.uint16), volume.spacing), "40,1000")
-    assert other.hash_slice(3) != hashes[3], "other numbers in the same bytes"
+    assert other.hash_look(Look.whole(3, other.frame)) != hashes[3], (
+        "other numbers in the same bytes"
+    )
 
 
 def test_across_another_axis_the_volume_is_not_read_again(volume, monkeypatch):
@@ -70,6 +73,7 @@ def test_across_another_axis_the_volume_is_not_read_again(volume, monkeypatch):
 def test_voxels_that_became_no_numbers_are_told(volume):
     prepared = prepare_volume(replace(volume, data=volume.data.astype(np.float32)))
     prepared.volume.data[2, 3, 4] = np.nan
-    prepared.encoder_frames([1])
+    fine, bad = (Look.whole(index, prepared.frame) for index in (1, 2))
+    prepared.encoder_frames([fine])
     with pytest.raises(UnsupportedImageError, match="NaN or infinite"):
-        prepared.encoder_frames([1, 2])
+        prepared.encoder_frames([fine, bad])

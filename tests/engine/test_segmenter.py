@@ -8,12 +8,15 @@ import pytest
 from napari_medsam_lite import Box2D, Box3D, Volume
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import Interrupted, PromptError
+from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.engine.cache import EmbeddingCache
+from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.engine.timings import Timings
 
 BOX = Box2D(28, 38, 72, 92)
+SEGMENT = Segment((Box3D(3, 28, 38, 5, 72, 92),))
 
 
 def ball(spacing=(3.0, 1.0, 1.0), depth=9):
@@ -37,10 +40,10 @@ def segmenter():
 def test_two_volumes_at_once(segmenter):
     """A run and idle work, or two runs, each with its own volume and axis."""
     first, second = prepare_volume(ball()[0]), prepare_volume(Volume(ball()[0].data[:, ::-1]))
-    alone = [item.mask for item in segmenter.propagate(first, [Box3D(3, 28, 38, 5, 72, 92)])]
+    alone = [item.mask for item in segmenter.segment(first, [SEGMENT])]
     together = []
     ahead = segmenter.encode_outwards(second, 4)
-    for item in segmenter.propagate(first, [Box3D(3, 28, 38, 5, 72, 92)]):
+    for item in segmenter.segment(first, [SEGMENT]):
         together.append(item.mask)
         next(ahead)
     np.testing.assert_array_equal(together, alone)
@@ -51,7 +54,7 @@ def test_an_edit_in_place_is_seen(segmenter):
     prepared, timings = prepare_volume(volume), Timings()
     (before,) = segmenter.segment_slice(prepared, 4, [BOX])
     volume.data[4] = volume.data[4].min()
-    (after,) = segmenter.segment_slice(prepared, 4, [BOX], timings)
+    (after,) = segmenter.segment_slice(prepared, 4, [BOX], timings=timings)
     assert timings.slices_encoded == 1
     assert before.mask.sum() > 500
     assert dice(before.mask, after.mask) < 0.9
@@ -62,8 +65,9 @@ def test_equal_slices_are_encoded_once_whatever_image_they_are_in(segmenter):
     list(segmenter.segment_slice(prepare_volume(volume), 4, [BOX]))
     timings = Timings()
     again = prepare_volume(Volume(volume.data[::-1].copy(), volume.spacing, name="another"))
-    list(segmenter.segment_slice(again, 4, [BOX], timings))
-    assert (timings.slices_encoded, timings.boxes_decoded) == (0, 1)
+    list(segmenter.segment_slice(again, 4, [BOX], timings=timings))
+    assert timings.slices_encoded == 0
+    assert timings.boxes_decoded > 0
 
 
 def test_thick_slices_are_segmented_across_rows_too(segmenter):
@@ -89,7 +93,7 @@ def test_a_box_without_area_is_told_with_the_axes_of_its_slice(segmenter, axis, 
 def test_encoding_outwards_until_all_are_there(segmenter):
     prepared, timings = prepare_volume(Volume(ball()[0].data[:3])), Timings()
     assert list(segmenter.encode_outwards(prepared, 1)) == [1, 2, 3]
-    list(segmenter.segment_slice(prepared, 0, [BOX], timings))
+    list(segmenter.segment_slice(prepared, 0, [BOX], "whole", timings))
     assert timings.slices_encoded == 0
 
 
@@ -110,7 +114,7 @@ def test_an_encoding_in_flight_is_given_up_on_request():
         try:
             for index in itertools.cycle(range(9)):
                 segmenter.cache = EmbeddingCache(max_bytes=1)
-                segmenter.embed(prepared, [index])
+                segmenter.embed(prepared, [Look.whole(index, prepared.frame)])
         except Interrupted as error:
             ended.append(error)
 

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
-from napari_medsam_lite.engine.propagation.outwards import plan
+from napari_medsam_lite.engine.propagation.published import plan
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.engine import SessionEngine
@@ -57,20 +57,21 @@ class FakeSegmenter:
             checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
         )
 
-    def segment_slice(self, prepared, index, boxes):
+    def segment_slice(self, prepared, index, boxes, detail):
         self.prepared.append(prepared)
         for i, box in enumerate(boxes):
             yield self._answer(i, index, box, prepared)
 
-    def propagate(self, prepared, boxes, propagation):
+    def segment(self, prepared, segments, settings):
         assert threading.current_thread().name == THREAD_NAME
-        assert propagation == "guided"
+        assert settings.propagation == "guided"
         self.prepared.append(prepared)
-        for i, box in enumerate(boxes):
-            up, down = plan(box, prepared.axis)
-            for index in (*up, *down):
-                if index <= self.ends:
-                    yield self._answer(i, index, box.plane(prepared.axis), prepared)
+        for i, segment in enumerate(segments):
+            for box in segment.boxes:
+                up, down = plan(box, prepared.axis)
+                for index in (*up, *down):
+                    if index <= self.ends:
+                        yield self._answer(i, index, box.plane(prepared.axis), prepared)
 
     def encode_outwards(self, prepared, start):
         assert threading.current_thread().name == THREAD_NAME

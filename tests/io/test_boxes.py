@@ -4,14 +4,14 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, PromptError
-from napari_medsam_lite.io.boxes import parse_box, read_named_boxes
+from napari_medsam_lite.io.boxes import parse_named_box, read_named_boxes
 
 BOX = Box3D(z0=3, y0=2, x0=1, z1=6, y1=5, x1=4)
 
 
 def test_a_box_from_text():
-    assert parse_box("1,2,3,4,5,6") == BOX
-    assert parse_box(" 1, 2 ,3.0,4,5,6") == BOX
+    assert parse_named_box("1,2,3,4,5,6") == ("", BOX)
+    assert parse_named_box("left kidney@ 1, 2 ,3.0,4,5,6") == ("left kidney", BOX)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_box_from_text():
 )
 def test_bad_box_text_gets_one_sentence(text, sentence):
     with pytest.raises(PromptError, match=sentence):
-        parse_box(text)
+        parse_named_box(text)
 
 
 def test_boxes_from_csv(tmp_path):

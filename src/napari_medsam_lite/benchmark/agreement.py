@@ -28,7 +28,7 @@ def phantom_case(slices: int = 3) -> CalibrationCase:
         for _, box in boxes_of_labels(sample.truth[index], frame)
     ]
     return CalibrationCase(
-        frames=np.ascontiguousarray(encoder_frames(volume, 0, indices, limits, frame)),
+        frames=np.ascontiguousarray(encoder_frames(volume.slices(0, indices), limits, frame)),
         owners=np.array([owner for owner, _ in found]),
         boxes=np.stack([box for _, box in found]),
     )

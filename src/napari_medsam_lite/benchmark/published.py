@@ -82,7 +82,7 @@ class PublishedScript:
 
     @torch.inference_mode()
     def _encode(self, index: int) -> torch.Tensor:
-        frames = encoder_frames(self._volume, 0, [index], self._limits, self._frame)
+        frames = encoder_frames(self._volume.slices(0, [index]), self._limits, self._frame)
         return self._model.encode(torch.from_numpy(frames.copy()))
 
     @torch.inference_mode()

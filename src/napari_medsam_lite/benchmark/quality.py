@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.benchmark.drawing import AS_DRAWN, Drawing
-from napari_medsam_lite.benchmark.prompting import Drawn, segment, segment_alone
 from napari_medsam_lite.benchmark.scores import ObjectScore, QualityReport, WayScore
 from napari_medsam_lite.benchmark.surface_dice import normalised_surface_dice
 from napari_medsam_lite.benchmark.truth import TruthCase, TruthFiles, read_truth
@@ -20,6 +19,7 @@ from napari_medsam_lite.benchmark.ways import WAYS, Way
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
@@ -67,10 +67,10 @@ class _Bench:
     case: TruthCase
     drawing: Drawing
 
-    def draw(self, way: Way) -> list[Drawn]:
-        """The boxes of all objects, in the order of the labels."""
+    def draw(self, way: Way) -> list[Segment]:
+        """All objects with their boxes, in the order of the labels."""
         return [
-            Drawn(name, way.boxes(self.case.organ(label), label, self.drawing))
+            Segment(way.boxes(self.case.organ(label), label, self.drawing), name)
             for label, name in self.case.names.items()
         ]
 
@@ -133,7 +133,7 @@ def _volume(bench: _Bench, way: Way) -> WayScore:
     painter = LabelPainter(labels, bench.prepared.axis, ids, way.settings.overlap)
     masks: list[Patches] = [{} for _ in ids]
     start = time.perf_counter()
-    for item in segment(bench.segmenter, bench.prepared, drawn, way.settings, timings):
+    for item in bench.segmenter.segment(bench.prepared, drawn, way.settings, timings):
         painter.paint(item)
         masks[item.object][item.index] = item.window, item.patch  # the last one of a slice counts
     seconds = time.perf_counter() - start
@@ -151,7 +151,9 @@ def _slices(bench: _Bench, way: Way) -> WayScore:
         organ = case.organ(label)
         for box in drawn.boxes:
             start = time.perf_counter()
-            item = segment_alone(bench.segmenter, bench.prepared, box, way.settings, timings)
+            (item,) = bench.segmenter.segment_slice(
+                bench.prepared, box.z0, [box.plane(0)], way.settings.detail, timings
+            )
             seconds += time.perf_counter() - start
             name = f"{drawn.name}, slice {item.index}"
             scores.append(ObjectScore(name, dice(item.mask, organ[item.index])))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from napari_medsam_lite.benchmark.drawing import BoxMaker, every, few_slices, largest_slice, one_box
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.core.settings import Settings, Step
 
 DEFAULTS = Settings()
+STEPS: tuple[Step, ...] = ("1", "2", "3", "4")
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,28 @@ class Way:
     alone: bool = False
 
 
+ONE_BOX = "one 3D box"
+SINGLE = "single slices, a box each"
+
 WAYS = (
-    Way("published", "one 3D box", one_box, Settings(propagation="published", overlap="overwrite")),
-    Way("guided", "one 3D box", one_box),
+    Way("published", ONE_BOX, one_box, Settings(propagation="published", overlap="overwrite")),
+    Way("guided", ONE_BOX, one_box),
+    Way("whole", ONE_BOX, one_box, Settings(detail="whole")),
+    Way("close", ONE_BOX, one_box, Settings(detail="close")),
+    *(Way(f"step-{step}", ONE_BOX, one_box, Settings(step=step)) for step in STEPS),
     Way("largest-slice", "a box on the largest slice, first and last slice", largest_slice),
+    *(
+        Way(
+            f"key-{step}",
+            f"a box on the first slice, the last, and each {step} slices",
+            every(step),
+        )
+        for step in (20, 10, 5)
+    ),
     Way("per-slice", "a box on every slice", every(1)),
-    Way("single-slices", "single slices, a box each", few_slices, alone=True),
+    Way("single-whole", SINGLE, few_slices, Settings(detail="whole"), alone=True),
+    Way("single-close", SINGLE, few_slices, Settings(detail="close"), alone=True),
+    Way("single-auto", SINGLE, few_slices, alone=True),
 )
 
 

@@ -29,6 +29,7 @@ from napari_medsam_lite.io.runfile import RunRecord, run_path, run_record, save_
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.predictor import VolumePredictor
+    from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
 Report = dict[str, Any]
 
@@ -107,7 +108,7 @@ class CaseRunner:
         volume = _with_spacing(case.volume, self.job.spacing)
         predictor.set_volume(volume, None if s.window == AUTO else s.window, s.axis)
         boxes = self.job.boxes or tuple(case.boxes)
-        labels = self._labels(predictor, case, boxes)
+        labels, masks = self._labels(predictor, case, boxes)
         seconds = {
             "read": read_seconds,
             **predictor.timings.seconds,
@@ -126,7 +127,10 @@ class CaseRunner:
             dice=_by_name(agreement, names),
         )
         report = _report(files, predictor, seconds) | {
-            "segments": [{"label": label, "name": name} for label, name in names.items()],
+            "segments": [
+                {"label": label, "name": name, "slices": _slices(masks, place)}
+                for place, (label, name) in enumerate(names.items())
+            ],
             "dice": run.dice,
         }
         return Answer(case, labels, predictor.limits, run, report)
@@ -159,23 +163,32 @@ class CaseRunner:
 
     def _labels(
         self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]
-    ) -> NDArray[Any]:
+    ) -> tuple[NDArray[Any], list[SliceMask]]:
+        """The labels, and the masks that they were painted from where boxes were the prompts."""
+        settings = self.job.settings
+        masks: list[SliceMask] = []
         if boxes:
-            return predictor.segment_volume(
+            labels = predictor.segment_volume(
                 boxes,
-                overlap=self.job.settings.overlap,
-                propagation=self.job.settings.propagation,
-                ids=self.job.ids or None,
+                overlap=settings.overlap,
+                propagation=settings.propagation,
+                detail=settings.detail,
+                step=settings.step,
+                ids=self.job.ids,
                 progress=self._progress,
+                on_mask=lambda mask: masks.append(mask.without_logits()),
             )
+            return labels, masks
         if case.gts is not None:
-            return predictor.segment_from_labels(case.gts, self._progress)
+            return predictor.segment_from_labels(case.gts, self._progress), masks
         raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
 
     def _settings_used(self, predictor: VolumePredictor, boxes: Sequence[Box3D]) -> Settings:
         used = replace(self.job.settings, preset=predictor.preset, device=predictor.load().target)
         # Where the truth is the prompt, there is one way only, whatever was asked for.
-        return used if boxes else replace(used, propagation="published", overlap="overwrite")
+        if boxes:
+            return used
+        return replace(used, propagation="published", detail="whole", step="1", overlap="overwrite")
 
     def _names(self, boxes: Sequence[Box3D], case: Case) -> dict[int, str]:
         """Label -> name, "" where there is none."""
@@ -218,6 +231,20 @@ def _report(files: CaseFiles, predictor: VolumePredictor, seconds: dict[str, flo
         "slices_encoded": predictor.timings.slices_encoded,
         "boxes_decoded": predictor.timings.boxes_decoded,
     }
+
+
+def _slices(masks: Sequence[SliceMask], place: int) -> list[dict[str, Any]]:
+    """What is known of each mask of the segment at `place`, from the first slice to the last."""
+    own = sorted((mask for mask in masks if mask.object == place), key=lambda mask: mask.index)
+    return [
+        {
+            "slice": mask.index,
+            "score": round(mask.score, 4),
+            "source": mask.source,
+            "reason": mask.reason,
+        }
+        for mask in own
+    ]
 
 
 def _by_name(values: dict[int, float], names: dict[int, str]) -> dict[str, float]:

@@ -77,6 +77,8 @@ def segment_sample(sample: Sample, settings: Settings, output: str) -> dict[str,
             sample.boxes,
             overlap=settings.overlap,
             propagation=settings.propagation,
+            detail=settings.detail,
+            step=settings.step,
             progress=progress,
         )
     backend = predictor.load()

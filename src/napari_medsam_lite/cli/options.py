@@ -20,7 +20,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import WINDOWS, parse_window
-from napari_medsam_lite.io.boxes import parse_box
+from napari_medsam_lite.io.boxes import parse_named_box
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps|gpu|npu")
 
@@ -70,10 +70,10 @@ def tell_emulated(preset: str, device: str) -> None:
         print(sentence, file=sys.stderr)
 
 
-def box_argument(text: str) -> Box3D:
-    """A box for argparse, which tells wrong use by exit status 2."""
-    box: Box3D = checked(parse_box, text)
-    return box
+def box_argument(text: str) -> tuple[str, Box3D]:
+    """A named box for argparse, which tells wrong use by exit status 2."""
+    named: tuple[str, Box3D] = checked(parse_named_box, text)
+    return named
 
 
 def window_argument(text: str) -> str:

@@ -33,10 +33,13 @@ from napari_medsam_lite.cli.plan import (
 )
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.core.errors import CheckpointError
+from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.settings import (
+    Detail,
     Overlap,
     Propagation,
     Settings,
+    Step,
     parse_overlap,
 )
 from napari_medsam_lite.engine.batch import (
@@ -49,7 +52,7 @@ from napari_medsam_lite.io.boxes import read_named_boxes
 from napari_medsam_lite.io.runfile import RunRecord, load_run
 from napari_medsam_lite.model.weights import find_checkpoint
 
-OPTIONS = ("window", "axis", "propagation", "overlap", "preset", "device")
+OPTIONS = ("window", "axis", "propagation", "detail", "step", "overlap", "preset", "device")
 """Those that are settings; None if not given."""
 
 
@@ -82,14 +85,27 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         type=box_argument,
         action="append",
         default=[],
-        metavar="x0,y0,z0,x1,y1,z1",
-        help="inclusive voxel corners; give it once an object",
+        metavar="[NAME@]x0,y0,z0,x1,y1,z1",
+        help="inclusive voxel corners, once an object; boxes of one NAME belong to one object, and "
+        "those on one slice (z0 = z1) are its key boxes",
     )
-    add("--boxes", metavar="FILE", help="boxes from a .json or .csv file")
+    add("--boxes", metavar="FILE", help="boxes from a .json or .csv file, with names if wanted")
     add("--run", metavar="FILE", help="do again what a run file says")
     add("--window", type=window_argument, help=WINDOW_HELP)
     add("--axis", type=int, choices=(0, 1, 2), help="of the slices; default: 0")
     add("--propagation", choices=get_args(Propagation), help="default: guided")
+    add(
+        "--detail",
+        choices=get_args(Detail),
+        help="what the network is shown: whole slices, a close look at each object, or what serves "
+        "it best; default: auto",
+    )
+    add(
+        "--step",
+        choices=get_args(Step),
+        help="ask the network on every so many slices, and in between only where those disagree; "
+        "default: auto, by the distance of the slices",
+    )
     add(
         "--overlap",
         type=lambda text: checked(parse_overlap, text),
@@ -159,12 +175,12 @@ def gather_job(args: argparse.Namespace) -> Job:
     if args.cache:
         changes["on_disk"] = True
     job = replace(job, settings=replace(job.settings, checkpoint=args.checkpoint, **changes))
-    rows = [("", box) for box in args.box]
+    rows = list(args.box)
     rows += read_named_boxes(args.boxes) if args.boxes else []
     if not rows:
         return job
     names, boxes = zip(*rows, strict=True)
-    return replace(job, boxes=boxes, names=names, ids=())
+    return replace(job, boxes=boxes, names=names, ids=number_names(names))
 
 
 def recorded_job(args: argparse.Namespace) -> Job:

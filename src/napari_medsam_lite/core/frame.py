@@ -114,16 +114,24 @@ class ModelFrame:
         reach = tight_box(logits[:h, :w] > 0)
         if reach is None:
             return empty
-        (y_low, y_high, y_weight), (x_low, x_high, x_weight) = self._enlarge
+        (y_low, y_high, _), (x_low, x_high, _) = self._enlarge
         y = np.flatnonzero((y_high >= reach.y0) & (y_low <= reach.y1))
         x = np.flatnonzero((x_high >= reach.x0) & (x_low <= reach.x1))
         if not y.size or not x.size:  # a small slice may have no voxel near a few positive logits
             return empty
-        wx = x_weight[x]
-        top = _mix(logits[y_low[y]], x_low[x], x_high[x], wx)
-        bottom = _mix(logits[y_high[y]], x_low[x], x_high[x], wx)
-        wy = y_weight[y][:, None]
-        return Patch((int(y[0]), int(x[0])), top * (1 - wy) + bottom * wy)
+        return Patch((int(y[0]), int(x[0])), self.logits_at(logits, y, x))
+
+    def logits_at(
+        self, logits: NDArray[np.float32], rows: NDArray[Any], columns: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        """(side, side) logits at the voxels of `rows` and `columns` (bilinear)."""
+        (y_low, y_high, y_weight), (x_low, x_high, x_weight) = self._enlarge
+        low, high, wx = x_low[columns], x_high[columns], x_weight[columns]
+        top = _mix(logits[y_low[rows]], low, high, wx)
+        bottom = _mix(logits[y_high[rows]], low, high, wx)
+        wy = y_weight[rows][:, None]
+        mixed: NDArray[np.float32] = top * (1 - wy) + bottom * wy
+        return mixed
 
     @property
     def _enlarges(self) -> bool:

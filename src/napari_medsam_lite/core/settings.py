@@ -8,7 +8,7 @@ same labels wherever they are run.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 
@@ -17,6 +17,18 @@ AUTO = "auto"
 
 Propagation = Literal["guided", "published"]
 """How masks travel from slice to slice: ours, or as the published script does (for parity)."""
+
+Detail = Literal["auto", "whole", "close"]
+"""What the network is shown: whole slices, a close look at each object, or what serves best."""
+
+Step = Literal["auto", "1", "2", "3", "4"]
+"""Every how many slices the network is asked; ``"auto"`` takes about `STEP_MM`.
+
+Between two slices that agree, masks are interpolated; where they do not, the network is asked too.
+"""
+
+STEP_MM = 6.0
+SPACING_ROUNDING = 1e-3
 
 Overlap = Literal["keep", "overwrite", "logit"]
 """Who keeps a voxel that two labels want.
@@ -48,6 +60,10 @@ class Settings:
         The file with the weights; None is the official one.
     propagation : str
         See `Propagation`.
+    detail : str
+        See `Detail`; ``published`` always takes whole slices.
+    step : str
+        See `Step`; ``published`` asks on every slice.
     overlap : str
         See `Overlap`.
     on_disk : bool
@@ -61,6 +77,8 @@ class Settings:
     device: str = AUTO
     checkpoint: str | None = None
     propagation: Propagation = "guided"
+    detail: Detail = "auto"
+    step: Step = "auto"
     overlap: Overlap = "logit"
     on_disk: bool = False
 
@@ -73,24 +91,34 @@ def parse_overlap(text: str) -> Overlap:
     MedSAMLiteError
         If there is none.
     """
-    name = FORMER_OVERLAPS.get(text, text)
-    for rule in get_args(Overlap):
-        if rule == name:
-            return rule  # type: ignore[no-any-return]
-    names = ", ".join(get_args(Overlap))
-    raise MedSAMLiteError(f"There is no overlap rule '{text}'; choose one of {names}.")
+    return _one_of(FORMER_OVERLAPS.get(text, text), Overlap, "overlap rule")  # type: ignore[return-value]
 
 
 def parse_propagation(text: str) -> Propagation:
-    """The way to propagate called `text`.
+    """The way to propagate called `text`; errors as `parse_overlap`."""
+    return _one_of(text, Propagation, "propagation")  # type: ignore[return-value]
 
-    Raises
-    ------
-    MedSAMLiteError
-        If there is none.
-    """
-    for way in get_args(Propagation):
-        if way == text:
-            return way  # type: ignore[no-any-return]
-    names = ", ".join(get_args(Propagation))
-    raise MedSAMLiteError(f"There is no propagation '{text}'; choose one of {names}.")
+
+def parse_detail(text: str) -> Detail:
+    """The detail called `text`; errors as `parse_overlap`."""
+    return _one_of(text, Detail, "detail")  # type: ignore[return-value]
+
+
+def parse_step(text: str) -> Step:
+    """The step called `text`; errors as `parse_overlap`."""
+    return _one_of(text, Step, "step")  # type: ignore[return-value]
+
+
+def slices_a_step(step: Step, spacing: float) -> int:
+    """Every how many slices the network is asked, for slices `spacing` mm apart."""
+    if step != AUTO:
+        return int(step)
+    most = max(int(name) for name in get_args(Step) if name != AUTO)
+    return min(max(int(STEP_MM / spacing + SPACING_ROUNDING), 1), most)
+
+
+def _one_of(name: str, names: Any, what: str) -> str:
+    known = get_args(names)
+    if name in known:
+        return name
+    raise MedSAMLiteError(f"There is no {what} '{name}'; choose one of {', '.join(known)}.")

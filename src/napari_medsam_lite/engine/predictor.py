@@ -12,13 +12,23 @@ from numpy.typing import NDArray
 from napari_medsam_lite.acceleration.backend import Backend, Progress
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
-from napari_medsam_lite.core.settings import AUTO, Overlap, Propagation
+from napari_medsam_lite.core.segmentation import count_slices, group_by_label
+from napari_medsam_lite.core.settings import (
+    AUTO,
+    Detail,
+    Overlap,
+    Propagation,
+    Settings,
+    Step,
+    parse_detail,
+    parse_propagation,
+    parse_step,
+)
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import AS_STORED, Limits, Window
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
 from napari_medsam_lite.engine.prepared import PreparedVolume, prepare_volume
-from napari_medsam_lite.engine.propagation.outwards import count_slices
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.engine.timings import Timings
@@ -113,9 +123,9 @@ class VolumePredictor:
         self._window = window
 
     def predict_slice(
-        self, index: int, boxes: Sequence[Box2D]
+        self, index: int, boxes: Sequence[Box2D], detail: Detail = "auto"
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Masks of `boxes` on slice `index`.
+        """Masks of `boxes` on slice `index`; `detail` is that of `core.settings.Detail`.
 
         Returns
         -------
@@ -128,52 +138,73 @@ class VolumePredictor:
             If the slice does not exist, or a box lies outside it or has no area.
         """
         prepared, self.timings = self._chosen(), Timings()
-        items = list(self._segmenter.segment_slice(prepared, index, boxes, self.timings))
+        items = list(self._segmenter.segment_slice(prepared, index, boxes, detail, self.timings))
         masks = np.zeros((len(items), prepared.frame.height, prepared.frame.width), bool)
         for mask, item in zip(masks, items, strict=True):
             mask[item.window] = item.patch
         return masks, np.array([item.score for item in items], np.float32)
 
     def propagate_in_volume(
-        self, boxes: Sequence[Box3D], propagation: Propagation = "guided"
+        self,
+        boxes: Sequence[Box3D],
+        propagation: Propagation = "guided",
+        detail: Detail = "auto",
+        step: Step = "auto",
+        ids: Sequence[int] = (),
     ) -> Iterator[SliceMask]:
-        """Masks of all `boxes` from their key slices outwards; see `Segmenter.propagate`."""
+        """Masks through the volume, as they are ready; parameters as in `segment_volume`."""
         prepared, self.timings = self._chosen(), Timings()
-        return self._segmenter.propagate(prepared, boxes, propagation, self.timings)
+        settings = Settings(
+            propagation=parse_propagation(propagation),
+            detail=parse_detail(detail),
+            step=parse_step(step),
+        )
+        _, segments = group_by_label(boxes, ids)
+        return self._segmenter.segment(prepared, segments, settings, self.timings)
 
-    def count_slices(self, boxes: Sequence[Box3D]) -> int:
+    def count_slices(self, boxes: Sequence[Box3D], ids: Sequence[int] = ()) -> int:
         """How many masks `propagate_in_volume` yields at most."""
         prepared = self._chosen()
-        return count_slices(prepared.clip(boxes), prepared.axis)
+        shape, axis = prepared.volume.shape, prepared.axis
+        _, segments = group_by_label([box.clip(shape, axis) for box in boxes], ids)
+        return count_slices(segments, axis)
 
     def segment_volume(
         self,
         boxes: Sequence[Box3D],
         overlap: Overlap = "logit",
         propagation: Propagation = "guided",
-        ids: Sequence[int] | None = None,
+        ids: Sequence[int] = (),
         progress: Callable[[int, int], None] | None = None,
+        detail: Detail = "auto",
+        step: Step = "auto",
+        on_mask: Callable[[SliceMask], None] | None = None,
     ) -> NDArray[np.unsignedinteger[Any]]:
         """Labels of all `boxes`: (Z, Y, X) uint8, or uint16 when an id needs it.
 
         Parameters
         ----------
         boxes : sequence of Box3D
-            One an object.
-        overlap, propagation : str
-            See `core.settings.Overlap` and `core.settings.Propagation`.
+            One or more an object; see `core.segmentation.Segment`.
+        overlap, propagation, detail, step : str
+            See `core.settings`.
         ids : sequence of int, optional
-            The objects' labels; default 1, 2, 3, ...
+            The label of each box; boxes of one label are one object's. Default 1, 2, 3, ...
         progress : callable, optional
             Called with (masks done, masks at most).
+        on_mask : callable, optional
+            Called with each mask; its `object` counts the labels in order of appearance.
         """
         prepared = self._chosen()
-        ids = list(range(1, len(boxes) + 1) if ids is None else ids)
-        labels = empty_labels(prepared.volume.shape, ids)
-        painter = LabelPainter(labels, prepared.axis, ids, overlap)
-        total = self.count_slices(boxes)
-        for done, item in enumerate(self.propagate_in_volume(boxes, propagation), start=1):
+        labels_of, _ = group_by_label(boxes, ids)
+        labels = empty_labels(prepared.volume.shape, labels_of)
+        painter = LabelPainter(labels, prepared.axis, labels_of, overlap)
+        total = self.count_slices(boxes, ids)
+        masks = self.propagate_in_volume(boxes, propagation, detail, step, ids)
+        for done, item in enumerate(masks, start=1):
             painter.paint(item)
+            if on_mask is not None:
+                on_mask(item)
             if progress is not None:
                 progress(done, total)
         return labels

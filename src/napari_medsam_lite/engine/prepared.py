@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import UnsupportedImageError
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import Limits, Window, parse_window
+from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.preprocess import encoder_frames
 
 SQUARE = 1e-3
@@ -33,7 +34,7 @@ class PreparedVolume:
     limits : Limits
         The values that become 0 and 255, fitted once on the whole volume.
     frame : ModelFrame
-        Where a slice's pixels lie in the 256 frame.
+        Where the pixels of a whole slice lie in the network's frame.
     """
 
     volume: Volume
@@ -45,6 +46,12 @@ class PreparedVolume:
     def slice_count(self) -> int:
         """How many slices there are across the axis."""
         return self.volume.shape[self.axis]
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """(row, column) size of a voxel on a slice, in mm."""
+        rows, columns = (size for a, size in enumerate(self.volume.spacing) if a != self.axis)
+        return rows, columns
 
     @property
     def as_published(self) -> PreparedVolume:
@@ -65,35 +72,32 @@ class PreparedVolume:
             return self
         return replace(self, axis=axis, frame=_frame(self.volume, axis))
 
-    def encoder_frames(self, indices: list[int]) -> NDArray[np.float32]:
-        """Slices `indices` as the encoder takes them, (B, 3, 256, 256) float32 in [0, 1].
+    def encoder_frames(self, looks: Sequence[Look]) -> NDArray[np.float32]:
+        """What `looks` of one side show, as the encoder takes it: (B, 3, side, side) in [0, 1].
 
         Raises
         ------
         UnsupportedImageError
-            If they hold NaN or infinite voxels by now.
+            If there are NaN or infinite voxels by now.
         """
-        if self.volume.data.dtype.kind == "f":
-            # They may have been edited in place since the volume was prepared.
-            check_finite(replace(self.volume, data=self.volume.slices(self.axis, indices)))
-        return encoder_frames(self.volume, self.axis, indices, self.limits, self.frame)
+        return np.concatenate([self._encoder_frame(look) for look in looks])
 
-    def hash_slice(self, index: int) -> str:
-        """A hash of the slice's voxels as they are now; a millisecond for 512 x 512 of int16."""
-        voxels = np.ascontiguousarray(self.volume.slices(self.axis, [index]))
+    def hash_look(self, look: Look) -> str:
+        """A hash of what `look` shows now; a millisecond for 512 x 512 of int16."""
+        voxels = np.ascontiguousarray(self._voxels(look))
         digest = hashlib.blake2b(repr((voxels.shape, voxels.dtype.str)).encode(), digest_size=16)
         digest.update(voxels.data)
         return digest.hexdigest()
 
-    def clip(self, boxes: Sequence[Box3D]) -> list[Box3D]:
-        """The parts of `boxes` inside the volume.
+    def _voxels(self, look: Look) -> NDArray[Any]:
+        return self.volume.slices(self.axis, [look.index])[:, *look.window]
 
-        Raises
-        ------
-        PromptError
-            If a box lies outside or has no area on its slices.
-        """
-        return [box.clip(self.volume.shape, self.axis) for box in boxes]
+    def _encoder_frame(self, look: Look) -> NDArray[np.float32]:
+        voxels = self._voxels(look)
+        if self.volume.data.dtype.kind == "f":
+            # They may have been edited in place since the volume was prepared.
+            check_finite(replace(self.volume, data=voxels))
+        return encoder_frames(voxels, self.limits, look.frame)
 
 
 def prepare_volume(

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.backend import Backend, Embedding, Progress
-from napari_medsam_lite.core.boxes import Box2D, Box3D
+from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import PromptError
-from napari_medsam_lite.core.frame import ModelFrame, Patch
-from napari_medsam_lite.core.settings import AUTO, Propagation, parse_propagation
+from napari_medsam_lite.core.frame import Patch
+from napari_medsam_lite.core.segmentation import Segment
+from napari_medsam_lite.core.settings import AUTO, Detail, Settings, slices_a_step
+from napari_medsam_lite.engine.answers import Network, Question, Reply, answer
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 from napari_medsam_lite.engine.lazy_backend import Choice, LazyBackend
+from napari_medsam_lite.engine.look import Look, corners_of
 from napari_medsam_lite.engine.prepared import PreparedVolume
 from napari_medsam_lite.engine.propagation import guided, published
-from napari_medsam_lite.engine.propagation.slice_mask import Decode, SliceMask, decode_prompts
+from napari_medsam_lite.engine.propagation.route import Prompt
+from napari_medsam_lite.engine.propagation.slice_mask import (
+    Decode,
+    SliceMask,
+    decode_prompts,
+)
 from napari_medsam_lite.engine.timings import Timings
 
 IMAGE_BATCH = 4
-WAYS = {"guided": guided.propagate, "published": published.propagate}
+DEFAULTS = Settings()
 
 
 class Segmenter:
@@ -77,39 +88,42 @@ class Segmenter:
         self._backend.interrupt()
 
     def embed(
-        self, prepared: PreparedVolume, indices: Sequence[int], timings: Timings | None = None
+        self, prepared: PreparedVolume, looks: Sequence[Look], timings: Timings | None = None
     ) -> list[Embedding]:
-        """The embeddings of slices `indices`, encoded now unless they are in the cache."""
+        """The embeddings of `looks`, encoded now unless they are in the cache."""
         timings = timings or Timings()
         with timings.stage("load"):
             backend = self.load()
         with timings.stage("cache"):
-            keys = {index: self._key(prepared, index) for index in indices}
-            found = {index: self.cache.get(key, backend) for index, key in keys.items()}
-        missing = sorted(index for index, embedding in found.items() if embedding is None)
-        for start in range(0, len(missing), IMAGE_BATCH):
-            batch = missing[start : start + IMAGE_BATCH]
+            keys = {look: self._key(prepared, look) for look in looks}
+            found = {look: self.cache.get(key, backend) for look, key in keys.items()}
+        missing = sorted(
+            (look for look, embedding in found.items() if embedding is None),
+            key=lambda look: (look.frame.side, look.index),
+        )
+        for batch in _batches(missing):
             with timings.stage("prepare"):
                 frames = prepared.encoder_frames(batch)
             with timings.stage("encode"):
                 embeddings = backend.encode_images(frames)
             timings.slices_encoded += len(batch)
             with timings.stage("cache"):
-                for index, embedding in zip(batch, embeddings, strict=True):
-                    found[index] = self.cache.put(keys[index], embedding, backend)
-        return [found[index] for index in indices]
+                for look, embedding in zip(batch, embeddings, strict=True):
+                    found[look] = self.cache.put(keys[look], embedding, backend)
+        return [found[look] for look in looks]
 
     def encode_outwards(self, prepared: PreparedVolume, start: int) -> Iterator[int]:
-        """Encode slices from `start` outwards, until all are there or the cache is full.
+        """Encode whole slices from `start` outwards, until all are there or the cache is full.
 
         Yields how many are there, after each.
         """
         nearest_first = sorted(range(prepared.slice_count), key=lambda index: abs(index - start))
         for ready, index in enumerate(nearest_first, start=1):
-            if self._key(prepared, index) not in self.cache:
+            look = Look.whole(index, prepared.frame)
+            if self._key(prepared, look) not in self.cache:
                 if self.cache.is_full:
                     return
-                self.embed(prepared, [index])
+                self.embed(prepared, [look])
             yield ready
 
     def segment_slice(
@@ -117,6 +131,7 @@ class Segmenter:
         prepared: PreparedVolume,
         index: int,
         boxes: Sequence[Box2D],
+        detail: Detail = "auto",
         timings: Timings | None = None,
     ) -> Iterator[SliceMask]:
         """One mask a box on slice `index`, yielded in the order of `boxes`.
@@ -132,29 +147,52 @@ class Segmenter:
         frame = prepared.frame
         axes = "zyx".replace("zyx"[prepared.axis], "")
         inside = [box.clip(frame.height, frame.width, axes) for box in boxes]
-        prompts = [(i, index, frame.box_to_frame(box)) for i, box in enumerate(inside)]
-        return decode_prompts(prompts, frame, self._decoder(prepared, timings or Timings()))
+        asked = [
+            (i, Prompt(index, corners_of(box), corners_of(box))) for i, box in enumerate(inside)
+        ]
+        network = self._network(prepared, timings or Timings())
+        return answer(asked, frame, detail, Counter({index: len(boxes)}), network)
 
-    def propagate(
+    def segment(
         self,
         prepared: PreparedVolume,
-        boxes: Sequence[Box3D],
-        propagation: Propagation = "guided",
+        segments: Sequence[Segment],
+        settings: Settings = DEFAULTS,
         timings: Timings | None = None,
     ) -> Iterator[SliceMask]:
-        """Masks of all `boxes` from their key slices outwards, yielded as they are ready.
+        """Masks of `segments` through the volume, yielded as they are ready, one a slice.
+
+        Of `settings`, propagation, detail and step count here. The masks' `object` is the
+        segment's place.
 
         Raises
         ------
         PromptError
             If a box lies outside the volume or has no area.
-        MedSAMLiteError
-            If there is no such way to propagate.
         """
-        way = WAYS[parse_propagation(propagation)]
-        seen = prepared.as_published if propagation == "published" else prepared
-        decode = self._decoder(seen, timings or Timings())
-        return way(seen.clip(boxes), seen.axis, seen.frame, decode)
+        timings = timings or Timings()
+        clipped = [part.clip(prepared.volume.shape, prepared.axis) for part in segments]
+        if settings.propagation == "published":
+            yield from self._as_published(prepared.as_published, clipped, timings)
+            return
+        slice_mm = prepared.volume.spacing[prepared.axis]
+        step = slices_a_step(settings.step, slice_mm)
+        crowd, network = guided.crowd(clipped, prepared.axis), self._network(prepared, timings)
+
+        def ask(asked: list[tuple[int, Prompt]]) -> Iterator[SliceMask]:
+            return answer(asked, prepared.frame, settings.detail, crowd, network)
+
+        yield from guided.propagate(clipped, prepared.axis, step, prepared.pixel_mm, slice_mm, ask)
+
+    def _as_published(
+        self, seen: PreparedVolume, segments: Sequence[Segment], timings: Timings
+    ) -> Iterator[SliceMask]:
+        """Each box on its own, as the published script has no other."""
+        owners = [place for place, part in enumerate(segments) for _ in part.boxes]
+        boxes = [box for part in segments for box in part.boxes]
+        decode = self._decoder(seen, timings)
+        for item in published.propagate(boxes, seen.axis, seen.frame, decode):
+            yield replace(item, object=owners[item.object])
 
     def segment_from_labels(
         self,
@@ -177,29 +215,55 @@ class Segmenter:
             ]
             yield list(decode_prompts(prompts, seen.frame, decode))
 
+    def _network(self, prepared: PreparedVolume, timings: Timings) -> Network:
+        """The network on whatever looks it is asked of, those of one side decoded together."""
+
+        def ask(questions: Sequence[Question]) -> list[Reply]:
+            embeddings = self.embed(prepared, [q.look for q in questions], timings)
+            replies: dict[int, Reply] = {}
+            for side in sorted({q.look.frame.side for q in questions}):
+                places = [i for i, q in enumerate(questions) if q.look.frame.side == side]
+                with timings.stage("decode"):
+                    logits, scores = self.load().decode_boxes(
+                        [embeddings[i] for i in places for _ in questions[i].boxes],
+                        np.concatenate([questions[i].boxes for i in places]),
+                    )
+                timings.boxes_decoded += len(scores)
+                ends = np.cumsum([len(questions[i].boxes) for i in places])[:-1]
+                parts = zip(np.split(logits, ends), np.split(scores, ends), strict=True)
+                replies |= {i: Reply(*part) for i, part in zip(places, parts, strict=True)}
+            return [replies[i] for i in range(len(questions))]
+
+        return ask
+
     def _decoder(self, prepared: PreparedVolume, timings: Timings) -> Decode:
+        """The network on whole slices, one answer a box."""
+
         def decode(indices: list[int], boxes: NDArray[np.float32]) -> list[tuple[Patch, float]]:
-            embeddings = self.embed(prepared, indices, timings)
+            looks = [Look.whole(index, prepared.frame) for index in indices]
+            embeddings = self.embed(prepared, looks, timings)
             with timings.stage("decode"):
                 logits, scores = self.load().decode_boxes(embeddings, boxes)
             timings.boxes_decoded += len(indices)
             with timings.stage("masks"):
-                return _patches(prepared.frame, logits, scores)
+                return [
+                    (prepared.frame.mask_to_image(mask), float(score))
+                    for mask, score in zip(logits, scores, strict=True)
+                ]
 
         return decode
 
-    def _key(self, prepared: PreparedVolume, index: int) -> EmbeddingKey:
+    def _key(self, prepared: PreparedVolume, look: Look) -> EmbeddingKey:
         backend = self.load()
         # Worker processes share the cores, and a case may be opened again with another number.
         device = re.sub(r", \d+ threads$", "", backend.device)
         name = f"{backend.preset.name} on {device} with {backend.checkpoint.sha256}"
-        return EmbeddingKey(prepared.hash_slice(index), prepared.limits, prepared.frame, name)
+        return EmbeddingKey(prepared.hash_look(look), prepared.limits, look.frame, name)
 
 
-def _patches(
-    frame: ModelFrame, logits: NDArray[np.float32], scores: NDArray[np.float32]
-) -> list[tuple[Patch, float]]:
-    return [
-        (frame.mask_to_image(mask), float(score))
-        for mask, score in zip(logits, scores, strict=True)
-    ]
+def _batches(looks: Sequence[Look]) -> Iterator[list[Look]]:
+    """Looks of one side each."""
+    for _, group in groupby(looks, key=lambda look: look.frame.side):
+        alike = list(group)
+        for start in range(0, len(alike), IMAGE_BATCH):
+            yield alike[start : start + IMAGE_BATCH]

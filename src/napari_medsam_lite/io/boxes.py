@@ -14,16 +14,17 @@ from napari_medsam_lite.io.guard import reading
 CORNERS = ("x0", "y0", "z0", "x1", "y1", "z1")
 
 
-def parse_box(text: str) -> Box3D:
-    """A box from ``"x0,y0,z0,x1,y1,z1"``.
+def parse_named_box(text: str) -> tuple[str, Box3D]:
+    """A name and a box from ``"NAME@x0,y0,z0,x1,y1,z1"``; the name may be left out with its @.
 
     Raises
     ------
     PromptError
         If the text is not six whole numbers, or a second corner comes before the first.
     """
+    name, _, corners = text.rpartition("@")
     try:
-        return _box(text.split(","))
+        return name, _box(corners.split(","))
     except ValueError as error:
         raise PromptError(f"'{text}' is no box: {error}.") from None
 

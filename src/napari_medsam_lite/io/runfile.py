@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import replacing
-from napari_medsam_lite.core.settings import AUTO, Settings, parse_overlap, parse_propagation
+from napari_medsam_lite.core.settings import (
+    AUTO,
+    Settings,
+    parse_detail,
+    parse_overlap,
+    parse_propagation,
+    parse_step,
+)
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import file_suffix
 from napari_medsam_lite.io.guard import reading
@@ -206,6 +213,8 @@ def _settings(values: dict[str, Any]) -> Settings:
         preset=_typed(values["preset"], str, "preset"),
         device=_typed(values["device"], str, "device"),
         propagation=parse_propagation(_typed(values["propagation"], str, "propagation")),
+        detail=parse_detail(_typed(values.get("detail", "whole"), str, "detail")),
+        step=parse_step(_typed(values.get("step", "1"), str, "step")),
         overlap=parse_overlap(_typed(values.get("overlap", "logit"), str, "overlap")),
         on_disk=on_disk,
     )

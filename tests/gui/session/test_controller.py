@@ -7,6 +7,7 @@ from napari.layers import Image, Labels, Shapes
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.volume import Source, Volume
+from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane, shown_plane
@@ -686,7 +687,7 @@ def test_an_edit_in_place_reaches_the_engine(session, image, draw, finish, segme
     for _ in range(2):
         session.segment_volume()
         finish()
-        hashes.append(segmenter.prepared[-1].hash_slice(4))
+        hashes.append(segmenter.prepared[-1].hash_look(Look.whole(4, segmenter.prepared[-1].frame)))
         image.data[4] += 1
         image.refresh()
     assert hashes[0] != hashes[1]

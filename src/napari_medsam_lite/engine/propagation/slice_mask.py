@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box2D, tight_box
 from napari_medsam_lite.core.frame import ModelFrame, Patch
 
 BOX_BATCH = 16
+
+Source = Literal["predicted", "between"]
+"""Where a mask comes from: the network, or interpolated between two slices that were asked."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,16 @@ class SliceMask:
     index : int
         Slice number across the axis that is segmented.
     score : float
-        The network's own estimate of the IoU.
+        The network's own estimate of the IoU; of a mask between two others, the lower of theirs.
     corner, logits
         The (row, column) where the patch starts and its (h, w) float32 logits; outside the patch
         the mask is empty.
     shape : tuple of int
         (H, W) of the slice.
+    source : str
+        See `Source`.
+    reason : str
+        Why the object ends here, or the network was asked here too; empty where nothing is to say.
     """
 
     object: int
@@ -38,6 +48,8 @@ class SliceMask:
     corner: tuple[int, int]
     logits: NDArray[np.float32]
     shape: tuple[int, int]
+    source: Source = "predicted"
+    reason: str = ""
 
     @property
     def patch(self) -> NDArray[np.bool_]:
@@ -56,6 +68,31 @@ class SliceMask:
         mask = np.zeros(self.shape, bool)
         mask[self.window] = self.patch
         return mask
+
+    @cached_property
+    def area(self) -> int:
+        """Voxels of the mask."""
+        return int(np.count_nonzero(self.patch))
+
+    @cached_property
+    def box(self) -> Box2D | None:
+        """The tight box of the mask in the slice, or None if it is empty."""
+        tight, (y, x) = tight_box(self.patch), self.corner
+        if tight is None:
+            return None
+        return Box2D(y + tight.y0, x + tight.x0, y + tight.y1, x + tight.x1)
+
+    def without_logits(self) -> SliceMask:
+        """What is known of the mask, without its memory."""
+        return replace(self, logits=np.zeros((0, 0), np.float32))
+
+    def inside(self, fence: Box2D) -> SliceMask:
+        """The mask without what lies outside `fence`."""
+        (y, x), (h, w) = self.corner, self.logits.shape
+        rows = slice(max(fence.y0 - y, 0), max(min(fence.y1 + 1 - y, h), 0))
+        columns = slice(max(fence.x0 - x, 0), max(min(fence.x1 + 1 - x, w), 0))
+        corner = (y + rows.start, x + columns.start)
+        return replace(self, corner=corner, logits=self.logits[rows, columns])
 
 
 Decode = Callable[[list[int], NDArray[np.float32]], list[tuple[Patch, float]]]

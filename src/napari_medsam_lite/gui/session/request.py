@@ -10,6 +10,7 @@ from napari.layers import Image
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
+from napari_medsam_lite.core.segmentation import Segment, group_by_label
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.state import Kind, SessionState
 from napari_medsam_lite.gui.viewer.box_layer import (
@@ -49,6 +50,18 @@ class Request:
     boxes: tuple[Box3D, ...] = ()
     labels: tuple[int, ...] = ()
     left_out: str = ""
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What is outlined through the volume: boxes of one label belong together."""
+        return group_by_label(self.boxes, self.labels)[1]
+
+    @property
+    def object_labels(self) -> list[int]:
+        """The label of each object that is answered: a box of a slice, a segment of a volume."""
+        if self.kind == "slice":
+            return list(self.labels)
+        return group_by_label(self.boxes, self.labels)[0]
 
 
 def chosen_image(state: SessionState) -> Image:

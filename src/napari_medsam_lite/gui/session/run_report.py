@@ -84,7 +84,7 @@ class RunReport:
             return f"Cancelled: {_count(self.slices, 'slice')} kept."
         boxes = len(self.request.boxes)
         done = f"Done: {_count(boxes, 'box', 'boxes')} on {_count(self.slices, 'slice')}"
-        missed = boxes - len(self.found)
+        missed = sum(label not in self.found for label in self.request.labels)
         nothing = f"Nothing was found in {_count(missed, 'box', 'boxes')}." if missed else ""
         parts = (f"{done} in {self.seconds():.1f} s.", nothing, self.request.left_out)
         return " ".join(filter(None, parts))

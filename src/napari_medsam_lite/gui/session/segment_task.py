@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.segmentation import count_slices
 from napari_medsam_lite.engine.painting import LabelPainter, Step, room_for
 from napari_medsam_lite.engine.undo import UndoStack
 from napari_medsam_lite.gui.session.engine import SessionEngine
@@ -83,22 +84,20 @@ class SegmentTask(Task):
         around.undo.know(labels, labels.data)
         self._array, axis = labels.data, request.settings.axis
         self._step = Step(axis, self._array.shape)
+        self._objects = request.object_labels
         self._painter = LabelPainter(
-            self._array, axis, request.labels, request.settings.overlap, self._step
+            self._array, axis, self._objects, request.settings.overlap, self._step
         )
         self._before = {label: around.undo.painted(labels, label, axis) for label in request.labels}
 
     def work(self) -> Iterator[Doing | Ready | SliceMask]:
         """Segment, yielding masks as they are ready."""
-        from napari_medsam_lite.engine.propagation.outwards import count_slices
-
         request, settings = self.request, self.request.settings
         yield Doing("Loading the network...")
         segmenter = self._around.engine.load(settings, lambda text: post(Doing(text)))
         backend = segmenter.load()
         yield Doing("Reading the image...")
         prepared = self._around.engine.prepare(request.snapshot, settings)
-        boxes = list(request.boxes)
         one_slice = request.kind == "slice"
         yield Ready(
             backend.preset.name,
@@ -106,15 +105,15 @@ class SegmentTask(Task):
             backend.target,
             backend.checkpoint.sha256,
             backend.checkpoint.notice,
-            len(boxes) if one_slice else count_slices(boxes, settings.axis),
+            len(request.boxes) if one_slice else count_slices(request.segments, settings.axis),
             prepared.volume,
         )
         if one_slice:
-            index = boxes[0].extent(settings.axis)[0]
-            planes = [box.plane(settings.axis) for box in boxes]
-            yield from segmenter.segment_slice(prepared, index, planes)
+            index = request.boxes[0].extent(settings.axis)[0]
+            planes = [box.plane(settings.axis) for box in request.boxes]
+            yield from segmenter.segment_slice(prepared, index, planes, settings.detail)
         else:
-            yield from segmenter.propagate(prepared, boxes, settings.propagation)
+            yield from segmenter.segment(prepared, request.segments, settings)
 
     def on_items(self, items: list[Any]) -> None:
         """Show what the worker has told, and paint.
@@ -161,7 +160,7 @@ class SegmentTask(Task):
                 f"The labels of {self.labels.name} were replaced, so the run was stopped."
             )
         self._painter.paint(item)
-        self.report.note(self.request.labels[item.object], item.index, bool(item.patch.any()))
+        self.report.note(self._objects[item.object], item.index, bool(item.patch.any()))
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""

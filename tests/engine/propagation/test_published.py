@@ -3,9 +3,7 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.frame import FRAME, ModelFrame
-from napari_medsam_lite.engine.propagation import guided, published
-from napari_medsam_lite.engine.propagation.outwards import count_slices, plan
-from napari_medsam_lite.engine.propagation.published import boxes_of_labels
+from napari_medsam_lite.engine.propagation.published import boxes_of_labels, plan, propagate
 
 FRAME_256 = ModelFrame(256, 256)
 
@@ -27,10 +25,6 @@ def test_the_plan_starts_at_the_key_slice(key):
 
 def test_a_single_slice():
     assert plan(box(4, 4), 0) == ([4], [])
-
-
-def test_the_count_of_slices():
-    assert count_slices([box(2, 9), box(4, 4)], 0) == 9
 
 
 def test_the_plan_across_another_axis():
@@ -57,7 +51,7 @@ class Scripted:
 
 def test_each_mask_gives_the_next_box_grown_by_three():
     decode = Scripted({i: (50 + i, 60, 100, 120) for i in range(10)})
-    items = list(guided.propagate([box(2, 6)], 0, FRAME_256, decode))
+    items = list(propagate([box(2, 6)], 0, FRAME_256, decode))
     assert [item.index for item in items] == [4, 3, 5, 2, 6]
     assert decode.asked[4] == [60, 50, 170, 150]
     assert decode.asked[5] == decode.asked[3] == [57, 51, 123, 103]
@@ -66,15 +60,9 @@ def test_each_mask_gives_the_next_box_grown_by_three():
     assert items[0].mask.sum() == items[0].patch.sum() == (100 - 54 + 1) * 61
 
 
-def test_an_empty_mask_ends_a_guided_pass():
-    decode = Scripted({i: (50, 60, 100, 120) for i in range(10) if i != 6})
-    items = list(guided.propagate([box(0, 9)], 0, FRAME_256, decode))
-    assert sorted(item.index for item in items) == [0, 1, 2, 3, 4, 5, 6]
-
-
 def test_an_empty_mask_takes_a_published_pass_back_to_the_first_box():
     decode = Scripted({i: (50, 60, 100, 120) for i in range(10) if i != 6})
-    list(published.propagate([box(0, 9)], 0, FRAME_256, decode))
+    list(propagate([box(0, 9)], 0, FRAME_256, decode))
     assert decode.asked[7] == [60, 50, 170, 150]
     assert decode.asked[8] == [57, 47, 123, 103]
 
@@ -82,7 +70,7 @@ def test_an_empty_mask_takes_a_published_pass_back_to_the_first_box():
 def test_objects_do_not_depend_on_each_other():
     def masks(boxes):
         decode = Scripted({i: (50 + i, 60, 100, 120) for i in range(40)})
-        items = guided.propagate(boxes, 0, FRAME_256, decode)
+        items = propagate(boxes, 0, FRAME_256, decode)
         return {(boxes[i.object], i.index): i.mask.tobytes() for i in items}
 
     many = [box(2, 9), box(5, 30, key=7), box(0, 3)]

@@ -1,0 +1,83 @@
+"""From boxes to masks: each is shown to the network in its looks, and the answers are joined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medsam_lite.core.frame import ModelFrame
+from napari_medsam_lite.core.settings import Detail
+from napari_medsam_lite.engine.detail import choose_looks
+from napari_medsam_lite.engine.joined import boxes_for, join
+from napari_medsam_lite.engine.look import Look
+from napari_medsam_lite.engine.propagation.route import Prompt
+from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+
+PROMPT_BATCH = 8
+"""Prompts answered together: enough to share encodings, few enough to show masks as they come."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the network is asked of one look: boxes (N, 4) XYXY in pixels of its frame."""
+
+    look: Look
+    boxes: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a question: (N, side, side) logits and (N,) predicted IoU."""
+
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+Network = Callable[[Sequence[Question]], list[Reply]]
+"""One reply a question."""
+
+
+def answer(
+    asked: Sequence[tuple[int, Prompt]],
+    whole: ModelFrame,
+    detail: Detail,
+    crowd: Counter[int],
+    network: Network,
+) -> Iterator[SliceMask]:
+    """The masks of prompts (object, prompt), in their order.
+
+    Parameters
+    ----------
+    asked : sequence
+        The prompts, each with the number that its mask is to bear.
+    whole : ModelFrame
+        The frame of a whole slice.
+    detail : str
+        See `core.settings.Detail`.
+    crowd : Counter
+        How many segments each slice has.
+    network : callable
+        Encodes and decodes.
+    """
+    shape = (whole.height, whole.width)
+    for start in range(0, len(asked), PROMPT_BATCH):
+        batch = asked[start : start + PROMPT_BATCH]
+        looks = [choose_looks(detail, p, whole, crowd[p.index]) for _, p in batch]
+        replies = iter(
+            network(
+                [
+                    Question(look, boxes_for(look, prompt.box))
+                    for (_, prompt), mine in zip(batch, looks, strict=True)
+                    for look in mine
+                ]
+            )
+        )
+        for (number, prompt), mine in zip(batch, looks, strict=True):
+            own = [next(replies) for _ in mine]
+            patch = join(mine, [reply.logits for reply in own])
+            score = float(np.mean([reply.scores[0] for reply in own]))
+            yield SliceMask(number, prompt.index, score, patch.corner, patch.logits, shape)
