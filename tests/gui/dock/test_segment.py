@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -232,6 +233,7 @@ def test_history_shows_the_latest_first(boxed, qtbot):
         press(boxed, qtbot, name)
         qtbot.waitUntil(lambda: not boxed.state.busy)
     table = part(boxed, "history", QTreeWidget)
+    qtbot.waitUntil(lambda: table.topLevelItemCount() == 2)
     assert [table.topLevelItem(i).text(1) for i in range(2)] == ["volume", "slice"]
     assert [table.topLevelItem(i).text(3) for i in range(2)] == ["8", "1"]
     assert "sdpa on a fake CPU" in table.topLevelItem(0).toolTip(1)
@@ -252,6 +254,18 @@ def test_a_run_is_saved_and_read_again(boxed, qtbot, tmp_path):
     view.save(tmp_path / "nowhere" / "run.json")
     assert boxed.state.is_problem
     assert "its folder does not exist" in boxed.state.message
+
+
+def test_what_is_saved_is_the_run_that_the_table_shows(boxed, qtbot, tmp_path):
+    """A run that has just ended is in the history before it is in the table."""
+    save = part(boxed, "save_run", QAbstractButton)
+    press(boxed, qtbot, "segment_volume")
+    qtbot.waitUntil(save.isEnabled)
+    (shown,) = boxed.state.history
+    boxed.state.history = (replace(shown, record=None), shown)
+    (view,) = boxed.findChildren(HistoryView)
+    view.save(tmp_path / "run.json")
+    assert load_run(tmp_path / "run.json").ids == (1,)
 
 
 def test_it_is_narrow(widget):
