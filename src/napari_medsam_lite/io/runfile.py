@@ -19,7 +19,6 @@ from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.settings import AUTO, Settings, parse_overlap, parse_propagation
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io.formats import file_suffix
 from napari_medsam_lite.io.guard import reading
 
 FORMAT = 2
@@ -106,6 +105,8 @@ def run_record(
 
 def run_path(labels: str | Path) -> Path:
     """Where the run file of a labels file goes: ``liver.nii.gz`` -> ``liver.run.json``."""
+    from napari_medsam_lite.io.formats import file_suffix  # brings nibabel, slow to the dock
+
     path = Path(labels)
     return path.with_name(path.name[: -len(file_suffix(path))] + ".run.json")
 

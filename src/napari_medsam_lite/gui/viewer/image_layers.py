@@ -13,7 +13,7 @@ from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer, watch_boxes
 from napari_medsam_lite.gui.viewer.geometry import fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
-from napari_medsam_lite.io.hooks import KEY
+from napari_medsam_lite.io.metadata import KEY
 
 FINGERPRINT, ROLE = "fingerprint", "role"
 
