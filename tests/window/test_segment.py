@@ -200,6 +200,36 @@ def test_a_stray_click_makes_no_box(open_window, phantom, qtbot):
     assert window.state.message.startswith("Done: 1 box on 1 slice")
 
 
+def test_where_napari_fails_to_draw_nothing_is_left(open_window, phantom, qtbot):
+    """Its rectangle tool raises a TypeError between two slices, and leaves what it had begun."""
+    make, viewer = open_window
+    viewer.add_image(phantom.volume.data, name="CT", scale=(3, 1.5, 1.5))
+    viewer.add_image(np.zeros((90, 64, 64), np.uint8), name="fine", scale=(1.1, 1.5, 1.5))
+    window = make()
+    window.state.image, window.state.read_ahead = viewer.layers["CT"], False
+    box, between = Box2D(60, 60, 150, 150), 78  # at 85.8 mm, that is at slice 28.6
+    window.show_slice(0, 30)
+    window.press("add_boxes")
+    boxes = viewer.layers["CT boxes"]
+    window.draw(box, 0, 30)
+    window.state.z_from, window.state.z_to = 29, 31
+    for press, slices in (("segment_slice", "1 slice"), ("segment_volume", "3 slices")):
+        viewer.dims.set_current_step(0, between)
+        with qtbot.captureExceptions() as raised:
+            window.draw(box, 0, 29)
+        if not raised:
+            pytest.skip("this napari does not fail there")
+        assert {kind for kind, _, _ in raised} == {TypeError}
+        assert len(boxes.data) == 2
+        window.show_slice(0, 30)
+        window.press(press)
+        window.finish()
+        assert window.state.message.startswith(f"Done: 1 box on {slices}")
+        assert len(boxes.data) == 1
+    window.draw(box, 0, 30)
+    assert len(boxes.data) == 2
+
+
 def test_another_patients_image_of_the_same_name(open_window, phantom, qtbot):
     """The old labels, boxes and file geometry are not taken for its own."""
     make, viewer = open_window

@@ -25,8 +25,8 @@ from napari_medsam_lite.io.formats import (
     read_label_volume,
     write_labels,
 )
+from napari_medsam_lite.io.metadata import KEY
 
-KEY = "medsam_lite"
 LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 

@@ -26,7 +26,6 @@ from napari_medsam_lite.core.settings import (
     parse_step,
 )
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io.formats import file_suffix
 from napari_medsam_lite.io.guard import reading
 
 FORMAT = 2
@@ -113,6 +112,8 @@ def run_record(
 
 def run_path(labels: str | Path) -> Path:
     """Where the run file of a labels file goes: ``liver.nii.gz`` -> ``liver.run.json``."""
+    from napari_medsam_lite.io.formats import file_suffix  # brings nibabel, slow to the dock
+
     path = Path(labels)
     return path.with_name(path.name[: -len(file_suffix(path))] + ".run.json")
 

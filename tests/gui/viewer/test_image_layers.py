@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Shapes
 
+from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers, fingerprint_of_image
 
 PLACE = {"scale": (3, 0.8, 0.8), "translate": (5, -7, 11)}
@@ -46,6 +47,23 @@ def test_they_are_found_again_by_the_voxels_of_the_image(layers, viewer, image, 
     assert again.boxes(image) is boxes
     assert again.labels(image) is labels
     assert user.questions == []
+
+
+def test_the_voxels_are_read_once_a_press(layers, viewer, image, user, monkeypatch):
+    """It takes 27 ms for 512 x 512 x 600, on the main thread."""
+    read = []
+    monkeypatch.setattr(
+        "napari_medsam_lite.gui.viewer.image_layers.fingerprint_of",
+        lambda data: read.append(data) or fingerprint_of(data),
+    )
+    layers.adopt(image)
+    assert layers.both_made(image) == (layers.boxes(image), layers.labels(image))
+    assert layers.adopt(image) == (layers.boxes(image), layers.labels(image))
+    assert len(read) == 1
+    again = ImageLayers(viewer, user)
+    again.adopt(image)
+    again.both_made(image)
+    assert len(read) == 2
 
 
 @pytest.mark.parametrize("yes", [True, False])

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.gui.dock.controls import button
+from napari_medsam_lite.gui.dock.controls import button, together
 from napari_medsam_lite.gui.session.state import Run, SessionState
 from napari_medsam_lite.io.runfile import save_run
 
@@ -30,6 +30,7 @@ class HistoryView(QWidget):  # type: ignore[misc]
     def __init__(self, state: SessionState) -> None:
         super().__init__()
         self._state = state
+        self._shown: tuple[Run, ...] = ()
         self._table = _table()
         self._save = button(
             "save_run",
@@ -43,8 +44,8 @@ class HistoryView(QWidget):  # type: ignore[misc]
         layout.addWidget(self._table, 1)
         layout.addWidget(self._save.native)
         self._table.itemSelectionChanged.connect(self._enable)
-        state.events.history.connect(self._show)
-        self._show(state.history)
+        state.events.history.connect(together(self._show, self))
+        self._show()
 
     def ask_and_save(self) -> None:
         """Ask where to save the selected run, and save it."""
@@ -68,14 +69,15 @@ class HistoryView(QWidget):  # type: ignore[misc]
 
     def _selected(self) -> Run | None:
         chosen = self._table.selectedItems()
-        return self._state.history[self._table.indexOfTopLevelItem(chosen[0])] if chosen else None
+        return self._shown[self._table.indexOfTopLevelItem(chosen[0])] if chosen else None
 
-    def _show(self, history: tuple[Run, ...]) -> None:
+    def _show(self) -> None:
+        self._shown = self._state.history
         self._table.clear()
-        self._table.addTopLevelItems([_line(run) for run in history])
+        self._table.addTopLevelItems([_line(run) for run in self._shown])
         for column in range(len(COLUMNS)):
             self._table.resizeColumnToContents(column)
-        if history:
+        if self._shown:
             self._table.setCurrentItem(self._table.topLevelItem(0))
         self._enable()
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_warning
 
 from napari_medsam_lite.acceleration.presets import PRESETS
@@ -28,7 +28,7 @@ from napari_medsam_lite.gui.session.request import (
 from napari_medsam_lite.gui.session.segment_task import SegmentTask, Surroundings
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
-from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
+from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.viewer.box_layer import drop_clicks, rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
@@ -39,7 +39,7 @@ from napari_medsam_lite.gui.viewer.geometry import (
     shown_plane,
     snapshot_of,
 )
-from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+from napari_medsam_lite.gui.viewer.image_layers import ImageLayers, OwnLayers
 
 Method = Callable[["SessionController"], None]
 
@@ -129,13 +129,13 @@ class SessionController:
         The layer for the labels is made here too: napari needs a quarter of a second to set one up,
         which would be seen as a stop in the middle of a run.
         """
-        image, snapshot = self._pressed()
-        self.layers.labels_made(image)
-        boxes = self.layers.boxes_made(image)
+        image, snapshot, _ = self._pressed()
+        boxes, _ = self.layers.both_made(image)
         self.viewer.layers.selection.active = boxes
         boxes.mode = "add_rectangle"
         self.state.tell("Drag a rectangle around the organ on the slice shown.")
-        self._ahead.follow(request_ahead(self.state, self.viewer.dims, snapshot), image)
+        axis = shown_plane(image, self.viewer.dims).axis
+        self._ahead.follow(request_ahead(self.state, axis, snapshot), image)
 
     def add_box(self, box: Box3D) -> None:
         """Draw `box` on its key slice, go there, and make its extent the range of slices.
@@ -161,14 +161,16 @@ class SessionController:
     @_told
     def segment_slice(self) -> None:
         """Segment all boxes on the slice shown."""
-        _, snapshot = self._pressed()
-        self._segment(request_slice(self.state, self.viewer.dims, self.layers, snapshot))
+        image, snapshot, own = self._pressed()
+        request = request_slice(self.state, self.viewer.dims, own, snapshot)
+        self._segment(request, image, own.labels)
 
     @_told
     def segment_volume(self) -> None:
         """Segment every box, or the selected ones, from its slice over the chosen range."""
-        _, snapshot = self._pressed()
-        self._segment(request_volume(self.state, self.viewer.dims, self.layers, snapshot))
+        image, snapshot, own = self._pressed()
+        request = request_volume(self.state, self.viewer.dims, own, snapshot)
+        self._segment(request, image, own.labels)
 
     @_told
     def measure_presets(self) -> None:
@@ -190,18 +192,17 @@ class SessionController:
         """Do the run again that was taken back last, without computing anything."""
         self._go_through(self._undo.redo, "done again in")
 
-    def _pressed(self) -> tuple[Image, Snapshot]:
-        """The chosen image, checked, with its layers found."""
+    def _pressed(self) -> tuple[Image, Snapshot, OwnLayers]:
+        """The chosen image, checked, and its layers, looked for once a press."""
         image, snapshot = chosen_image(self.state), self._latest_snapshot()
-        self.layers.adopt(image)
-        boxes = self.layers.boxes(image)
-        if boxes is not None:
-            drop_clicks(boxes)
-        return image, snapshot
+        own = self.layers.adopt(image)
+        if own.boxes is not None:
+            drop_clicks(own.boxes)
+        return image, snapshot, own
 
     def _go_through(self, move: Callable[..., Any], what: str) -> None:
         if self.state.busy:
-            raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+            raise MedSAMLiteError(IN_PROGRESS)
         try:
             layer = move(lambda target: target.data)
         finally:
@@ -210,11 +211,12 @@ class SessionController:
             layer.refresh(extent=False)
             self.state.tell(f"The last run was {what} {layer.name}.")
 
-    def _segment(self, request: Request) -> None:
+    def _segment(self, request: Request, image: Image, labels: Labels | None) -> None:
         self.runner.check_free()  # before the labels are touched
-        image = chosen_image(self.state)
+        if labels is None:
+            labels = self.layers.labels_made(image)
         around = Surroundings(self.state, self._engine, self._undo, self._shown, self._on_segmented)
-        self._start(SegmentTask(request, image, self.layers.labels_made(image), around), total=0)
+        self._start(SegmentTask(request, image, labels, around), total=0)
 
     def _start(self, task: Task, total: int) -> None:
         """Start `task`, and tell at once, for its first words may have to wait for the thread."""
@@ -240,9 +242,10 @@ class SessionController:
     def _read_ahead(self) -> None:
         """Encode what a next run would need, as things are chosen now."""
         with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
-            snapshot = self._latest_snapshot()
-            request = request_ahead(self.state, self.viewer.dims, snapshot)
-            self._ahead.follow(request, chosen_image(self.state))
+            image = chosen_image(self.state)
+            axis = shown_axis(image, self.viewer.dims)
+            request = request_ahead(self.state, axis, self._latest_snapshot())
+            self._ahead.follow(request, image)
 
     def _on_removed(self, layer: Layer) -> None:
         self._stop_if(layer, f"{layer.name} was removed, so the run was stopped.")

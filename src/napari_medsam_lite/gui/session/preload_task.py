@@ -10,6 +10,7 @@ from napari_medsam_lite.gui.thread.task import Task
 MODULES = (
     "pandas",
     "scipy.spatial",
+    "skimage.color.colorconv",
     "napari.layers.shapes.shapes",
     "napari.layers.labels.labels",
     "napari._vispy.layers.shapes",

@@ -122,10 +122,8 @@ class ReadAhead:
         if self._followed is None or not self._state.read_ahead:
             return None
         request, image = self._followed
-        ours = (image, self._layers.boxes(image), self._layers.labels(image))
         active = self._viewer.layers.selection.active
-        # By equality, for napari hands a widget the viewer and what hangs on it inside proxies.
-        if active is None or active not in ours:
+        if active is None or not self._layers.concerns(active, image):
             return None
         try:
             plane = shown_plane(image, self._viewer.dims)

@@ -20,7 +20,7 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     selected_rows,
 )
 from napari_medsam_lite.gui.viewer.geometry import Plane, Snapshot, shown_plane, slice_count
-from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+from napari_medsam_lite.gui.viewer.image_layers import OwnLayers
 from napari_medsam_lite.gui.viewer.label_layer import highest_label
 
 
@@ -77,22 +77,12 @@ def chosen_image(state: SessionState) -> Image:
     return state.image
 
 
-def request_ahead(state: SessionState, dims: Dims, snapshot: Snapshot) -> Request:
-    """All choices but the boxes: what reading ahead needs to know.
-
-    Raises
-    ------
-    MedSAMLiteError
-        If the viewer shows no slice of the image.
-    """
-    image = chosen_image(state)
-    axis = shown_plane(image, dims).axis
-    return Request("slice", snapshot, state.settings(axis, _contrast(image)))
+def request_ahead(state: SessionState, axis: int, snapshot: Snapshot) -> Request:
+    """All choices but the boxes: what reading ahead of slices across `axis` needs to know."""
+    return Request("slice", snapshot, state.settings(axis, _contrast(chosen_image(state))))
 
 
-def request_slice(
-    state: SessionState, dims: Dims, layers: ImageLayers, snapshot: Snapshot
-) -> Request:
+def request_slice(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Snapshot) -> Request:
     """All boxes on the slice shown.
 
     Raises
@@ -104,19 +94,17 @@ def request_slice(
     """
     image = chosen_image(state)
     plane = shown_plane(image, dims)
-    there = [drawn for drawn in _drawn(image, plane, layers) if drawn.index == plane.index]
+    there = [drawn for drawn in _drawn(image, plane, own) if drawn.index == plane.index]
     if not there:
         raise PromptError(
             f"There is no box on slice {plane.index}; draw one, or go to the slice of a box."
         )
-    asked = request_ahead(state, dims, snapshot)
+    asked = request_ahead(state, plane.axis, snapshot)
     only = (plane.index, plane.index)
-    return _with_boxes(asked, image, layers, there, only)
+    return _with_boxes(asked, image, own, there, only)
 
 
-def request_volume(
-    state: SessionState, dims: Dims, layers: ImageLayers, snapshot: Snapshot
-) -> Request:
+def request_volume(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Snapshot) -> Request:
     """Every box, or the selected ones, each from its slice over the chosen range.
 
     Raises
@@ -131,8 +119,8 @@ def request_volume(
     first, last = state.z_from, state.z_to
     if first > last:
         raise PromptError(f"The range ends at slice {last}, before it starts at slice {first}.")
-    drawn = _drawn(image, plane, layers)
-    if selected := selected_rows(layers.boxes(image)):
+    drawn = _drawn(image, plane, own)
+    if selected := selected_rows(own.boxes):
         drawn = [box for box in drawn if box.row in selected]
     if not drawn:
         raise PromptError("There is no box: press Add boxes and drag a rectangle on a slice.")
@@ -142,14 +130,13 @@ def request_volume(
                 f"The box on slice {box.index} lies outside the slices {first} to {last}; "
                 "widen the range, or select the boxes to segment."
             )
-    asked = replace(request_ahead(state, dims, snapshot), kind="volume")
-    return _with_boxes(asked, image, layers, drawn, (first, last))
+    asked = replace(request_ahead(state, plane.axis, snapshot), kind="volume")
+    return _with_boxes(asked, image, own, drawn, (first, last))
 
 
-def _drawn(image: Image, plane: Plane, layers: ImageLayers) -> list[DrawnBox]:
+def _drawn(image: Image, plane: Plane, own: OwnLayers) -> list[DrawnBox]:
     """The boxes on slices across the axis shown, each on a slice that the image has."""
-    shapes = layers.boxes(image)
-    found = [] if shapes is None else drawn_boxes(shapes, image, plane.axis)
+    found = [] if own.boxes is None else drawn_boxes(own.boxes, image, plane.axis)
     count = slice_count(image, plane.axis)
     for drawn in found:
         if not 0 <= drawn.index < count:
@@ -162,7 +149,7 @@ def _drawn(image: Image, plane: Plane, layers: ImageLayers) -> list[DrawnBox]:
 def _with_boxes(
     asked: Request,
     image: Image,
-    layers: ImageLayers,
+    own: OwnLayers,
     drawn: Sequence[DrawnBox],
     extent: tuple[int, int],
 ) -> Request:
@@ -179,13 +166,18 @@ def _with_boxes(
         Box3D.from_plane(box.box, axis, *_range_of(box, extent), key=box.index).clip(shape, axis)
         for box in chosen
     )
-    labels = layers.labels(image)
-    ids = label_boxes(
-        layers.boxes_made(image), lambda: 1 + (0 if labels is None else highest_label(labels))
-    )
+    ids = _labels_of_shapes(own)
     left_out = f"A rectangle without area {on_slices} was left out." if flat else ""
     numbers = tuple(ids[box.row] for box in chosen)
     return replace(asked, boxes=boxes, labels=numbers, left_out=left_out)
+
+
+def _labels_of_shapes(own: OwnLayers) -> list[int]:
+    """The label of every shape; those without one get the next that is free."""
+    shapes, labels = own
+    if shapes is None:
+        return []
+    return label_boxes(shapes, lambda: 1 + (0 if labels is None else highest_label(labels)))
 
 
 def _range_of(box: DrawnBox, extent: tuple[int, int]) -> tuple[int, int]:

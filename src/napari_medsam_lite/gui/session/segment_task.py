@@ -164,8 +164,11 @@ class SegmentTask(Task):
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
-        self._around.state.done += len(masks)
-        self._around.state.tell("Segmenting...")
+        state = self._around.state
+        state.done += len(masks)
+        state.tell("Segmenting...")
+        if state.done == state.total:
+            return  # the end, which comes next, redraws in any case
         shown = self._around.shown(self.image)
         changed = {Plane(self.request.settings.axis, item.index) for item in masks}
         if shown is None or shown in changed:

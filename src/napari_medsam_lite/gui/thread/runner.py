@@ -24,6 +24,7 @@ POLL_MS = 100
 FAST_POLL_MS = 5
 FAST_S = 1.0
 """A short job, such as a click on a slice that is encoded, is looked after closely."""
+IN_PROGRESS = "A run is in progress; cancel it or wait for its end."
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class JobRunner:
     def check_free(self) -> None:
         """Raise MedSAMLiteError if a job is in flight, of this dock or of another."""
         if self.busy:
-            raise MedSAMLiteError("A run is in progress; cancel it or wait for its end.")
+            raise MedSAMLiteError(IN_PROGRESS)
 
     def start(self, task: Task) -> None:
         """Run `task` next; errors as `check_free`."""

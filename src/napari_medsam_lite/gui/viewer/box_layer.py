@@ -80,14 +80,14 @@ def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
     """
     to_world, start = transform(shapes)
     matrix, offset = transform(image)
+    to_voxels, shift = np.linalg.solve(matrix, to_world), np.linalg.solve(matrix, start - offset)
     extents = _extents(shapes) if axis == 0 else {}
     found = []
     for row, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
         if kind in OPEN_SHAPES:
             continue
-        world = np.asarray(vertices, float) @ to_world.T + start
         # Rounded, so that edges between two voxels do not fall to either side by chance.
-        points = np.round(np.linalg.solve(matrix, (world - offset).T).T, 6)
+        points = np.round(np.asarray(vertices, float) @ to_voxels.T + shift, 6)
         low, high = points.min(axis=0), points.max(axis=0)
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)
@@ -124,9 +124,9 @@ def _middle(low: float, high: float) -> int:
 
 def _covered(low: NDArray[np.float64], high: NDArray[np.float64], axis: int) -> Box2D:
     """The voxels that the box touches; voxel i reaches from i - 0.5 to i + 0.5."""
-    first = np.floor(np.delete(low, axis) + 0.5).astype(int)
-    last = np.ceil(np.delete(high, axis) - 0.5).astype(int)
-    return Box2D(int(first[0]), int(first[1]), int(last[0]), int(last[1]))
+    y, x = (a for a in range(3) if a != axis)
+    first, last = np.floor(low + 0.5).astype(int), np.ceil(high - 0.5).astype(int)
+    return Box2D(int(first[y]), int(first[x]), int(last[y]), int(last[x]))
 
 
 def rectangle(box: Box2D, plane: Plane, ndim: int = 3) -> NDArray[np.float64]:

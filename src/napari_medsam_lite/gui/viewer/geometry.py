@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import MedSAMLiteError, UnsupportedImageError
 from napari_medsam_lite.core.volume import Source, Volume, check_image
-from napari_medsam_lite.io.hooks import KEY
+from napari_medsam_lite.io.metadata import KEY
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 from napari.layers import Image, Labels, Layer, Shapes
 
@@ -12,13 +13,20 @@ from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer, watch_boxes
 from napari_medsam_lite.gui.viewer.geometry import fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
-from napari_medsam_lite.io.hooks import KEY
+from napari_medsam_lite.io.metadata import KEY
 
 FINGERPRINT, ROLE = "fingerprint", "role"
 
 ROLES: dict[type[Layer], str] = {Shapes: "boxes", Labels: "labels"}
 
 L = TypeVar("L", Shapes, Labels)
+
+
+class OwnLayers(NamedTuple):
+    """The layers of an image, as far as there are any."""
+
+    boxes: Shapes | None
+    labels: Labels | None
 
 
 class ImageLayers:
@@ -43,64 +51,57 @@ class ImageLayers:
         self._refused: set[tuple[Image, Layer]] = set()
         self._former: set[tuple[Image, Layer]] = set()
 
-    def adopt(self, image: Image) -> None:
-        """Offer the user layers for `image` that only have the right name and place.
+    def adopt(self, image: Image) -> OwnLayers:
+        """The layers of `image`; those that only have the right name and place are offered.
 
         Also those that it had before its voxels were replaced. What is refused is not offered
         again, and labels are hidden, lest they are taken for this image's.
         """
-        kinds: list[tuple[dict[Image, Any], type[Layer]]] = [
-            (self._boxes, Shapes),
-            (self._labels, Labels),
-        ]
-        found = []
-        for known, kind in kinds:
-            if self._known(known, image, kind) is None:
-                offered = [x for x in self._free(known, image, kind) if self._may_be(x, image)]
-                found += [(known, layer) for layer in offered[:1]]
-        if not found:
-            return
-        names = " and ".join(f'"{layer.name}"' for _, layer in found)
-        if self._ask(
+        voxels = _Voxels(image)
+        own = OwnLayers(
+            self._known(self._boxes, voxels, Shapes), self._known(self._labels, voxels, Labels)
+        )
+        offered = self._offered(own, image)
+        if not offered:
+            return own
+        names = " and ".join(f'"{layer.name}"' for layer in offered)
+        if not self._ask(
             f'{names} may have been made on another image than "{image.name}" as it is now. '
             "Use for this image? If not, new layers are made, and old labels are hidden."
         ):
-            for known, layer in found:
-                known[image] = layer
-                _mark(layer, image)
-        else:
-            for _, layer in found:
-                self._refused.add((image, layer))
-                # Not boxes: with software OpenGL, napari crashed in drawing hidden Shapes.
-                layer.visible = isinstance(layer, Shapes)
+            self._refuse(offered, image)
+            return own
+        for layer in offered:
+            _mark(layer, voxels)
+            self._take(layer, image)
+        return OwnLayers(self._boxes.get(image), self._labels.get(image))
 
     def boxes(self, image: Image) -> Shapes | None:
         """The image's layer of boxes, if there is one; asks nothing."""
-        return self._known(self._boxes, image, Shapes)
+        return self._known(self._boxes, _Voxels(image), Shapes)
 
     def labels(self, image: Image) -> Labels | None:
         """The image's layer of labels, if there is one; asks nothing."""
-        return self._known(self._labels, image, Labels)
+        return self._known(self._labels, _Voxels(image), Labels)
+
+    def concerns(self, layer: Layer, image: Image) -> bool:
+        """Whether `layer` is `image` itself or what was last known as one of its layers."""
+        # By equality, for napari hands a widget the viewer and what hangs on it inside proxies.
+        return layer in (image, self._boxes.get(image), self._labels.get(image))
 
     def boxes_made(self, image: Image) -> Shapes:
         """The image's layer of boxes, made now if there was none."""
-        found = self.boxes(image)
-        if found is None:
-            found = self._boxes[image] = new_boxes_layer(image)
-            _mark(found, image)
-            self._viewer.layers.append(found)
-        watch_boxes(found)
-        return found
+        return self._boxes_made(_Voxels(image))
 
     def labels_made(self, image: Image) -> Labels:
         """The image's layer of labels, made now (right above the image) if there was none."""
-        found = self.labels(image)
-        if found is None:
-            found = self._labels[image] = new_labels_layer(image)
-            _mark(found, image)
-            with self._same_selection():
-                self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found)
-        return found
+        return self._labels_made(_Voxels(image))
+
+    def both_made(self, image: Image) -> tuple[Shapes, Labels]:
+        """The image's layers of boxes and of labels, made now where there was none."""
+        voxels = _Voxels(image)
+        labels = self._labels_made(voxels)
+        return self._boxes_made(voxels), labels
 
     def forget(self, layer: Layer) -> None:
         """Drop `layer`, which was removed from the viewer."""
@@ -116,26 +117,68 @@ class ImageLayers:
                 self._former.add((image, known.pop(image)))
         self._refused = {pair for pair in self._refused if image != pair[0]}
 
+    def _boxes_made(self, voxels: _Voxels) -> Shapes:
+        found = self._known(self._boxes, voxels, Shapes)
+        if found is None:
+            found = new_boxes_layer(voxels.image)
+            _mark(found, voxels)
+            self._take(found, voxels.image)
+            self._viewer.layers.append(found)
+        return found
+
+    def _labels_made(self, voxels: _Voxels) -> Labels:
+        found = self._known(self._labels, voxels, Labels)
+        if found is None:
+            found = new_labels_layer(voxels.image)
+            _mark(found, voxels)
+            self._take(found, voxels.image)
+            with self._same_selection():
+                self._viewer.layers.insert(self._viewer.layers.index(voxels.image) + 1, found)
+        return found
+
+    def _take(self, layer: Shapes | Labels, image: Image) -> None:
+        """Know `layer` as the image's from now on."""
+        if isinstance(layer, Shapes):
+            self._boxes[image] = layer
+            watch_boxes(layer)
+        else:
+            self._labels[image] = layer
+
+    def _known(self, known: dict[Image, L], voxels: _Voxels, kind: type[L]) -> L | None:
+        """The layer known by identity or by fingerprint, if it still lies where the image does."""
+        image = voxels.image
+        found = known.get(image)
+        if found is not None and _suits(found, image):
+            return found
+        known.pop(image, None)
+        for layer in self._free(known, image, kind):
+            if _is_ours(layer) and _fingerprint(layer) == voxels.fingerprint:
+                self._take(layer, image)
+                return layer
+        return None
+
+    def _offered(self, own: OwnLayers, image: Image) -> list[Shapes | Labels]:
+        """For each kind that is missing in `own`, the first layer that may be the image's."""
+        offered: list[Shapes | Labels] = []
+        if own.boxes is None:
+            shapes = self._free(self._boxes, image, Shapes)
+            offered += [layer for layer in shapes if self._may_be(layer, image)][:1]
+        if own.labels is None:
+            labels = self._free(self._labels, image, Labels)
+            offered += [layer for layer in labels if self._may_be(layer, image)][:1]
+        return offered
+
     def _may_be(self, layer: Layer, image: Image) -> bool:
         """Whether only the user can tell if `layer` is the image's."""
         pair = image, layer
         named = layer.name == f"{image.name} {ROLES[type(layer)]}"
         return pair not in self._refused and (named or pair in self._former)
 
-    def _known(self, known: dict[Image, L], image: Image, kind: type[L]) -> L | None:
-        """The layer known by identity or by fingerprint, if it still lies where the image does."""
-        found = known.get(image)
-        if found is not None and _suits(found, image):
-            return found
-        known.pop(image, None)
-        marked = [layer for layer in self._free(known, image, kind) if _is_ours(layer)]
-        if marked:
-            wanted = fingerprint_of_image(image)
-            for layer in marked:
-                if _fingerprint(layer) == wanted:
-                    known[image] = layer
-                    return layer
-        return None
+    def _refuse(self, offered: list[Shapes | Labels], image: Image) -> None:
+        for layer in offered:
+            self._refused.add((image, layer))
+            # Not boxes: with software OpenGL, napari crashed in drawing hidden Shapes.
+            layer.visible = isinstance(layer, Shapes)
 
     def _free(self, known: dict[Image, L], image: Image, kind: type[L]) -> list[L]:
         """The layers that lie where the image does and belong to no image yet."""
@@ -157,6 +200,18 @@ class ImageLayers:
         selection.update(chosen)
 
 
+class _Voxels:
+    """What an image holds during one press: the fingerprint is taken once, and only if needed."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `fingerprint_of_image`."""
+        return fingerprint_of_image(self.image)
+
+
 def fingerprint_of_image(image: Image) -> str:
     """The fingerprint of the voxels that `image` holds now; a flat one is one slice."""
     data = image.data
@@ -174,10 +229,10 @@ def _is_ours(layer: Layer) -> bool:
     )
 
 
-def _mark(layer: Layer, image: Image) -> None:
-    """Tie `layer` to the voxels of `image`, and give it the exact geometry of the image's file."""
-    mark = {FINGERPRINT: fingerprint_of_image(image), ROLE: ROLES[type(layer)]}
-    layer.metadata = {**layer.metadata, KEY: {**held_by(image), **mark}}
+def _mark(layer: Layer, voxels: _Voxels) -> None:
+    """Tie `layer` to the image's voxels, and give it the exact geometry of the image's file."""
+    mark = {FINGERPRINT: voxels.fingerprint, ROLE: ROLES[type(layer)]}
+    layer.metadata = {**layer.metadata, KEY: {**held_by(voxels.image), **mark}}
 
 
 def _suits(layer: Layer, image: Image) -> bool:

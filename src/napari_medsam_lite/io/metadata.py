@@ -1,0 +1,4 @@
+"""Where a napari layer carries what this package knows of its image; imports nothing."""
+
+KEY = "medsam_lite"
+"""In the layer's metadata; below it are the exact geometry of the file, and whose layer it is."""
