@@ -46,10 +46,12 @@ def test_the_start_on_a_processor_is_never_emulated(monkeypatch):
     assert sensible_start("cpu") == "sdpa"
 
 
-def test_what_this_processor_only_emulates_is_not_chosen(checkpoint):
-    """Measured at ten seconds a slice, beside `eager`, which is always measured."""
-    found = [good("eager", 1.3), good("bf16", 10.3), good("int8-dynamic", 10.2)]
-    remember(found, checkpoint, "cpu")
+def test_what_this_processor_only_emulates_is_not_chosen(checkpoint, monkeypatch):
+    """By its flags, whatever was measured."""
+    remember([good("eager", 1.3), good("bf16", 0.1)], checkpoint, "cpu")
+    monkeypatch.setattr(choose, "emulated", lambda name, _: None)
+    assert best_preset(checkpoint, "cpu") == "bf16"
+    monkeypatch.setattr(choose, "emulated", lambda name, _: "slow" if name == "bf16" else None)
     assert best_preset(checkpoint, "cpu") == "eager"
 
 

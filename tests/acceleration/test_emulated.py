@@ -1,66 +1,77 @@
+import sys
+
 import pytest
 
 from napari_medsam_lite.acceleration import emulated as module
-from napari_medsam_lite.acceleration.emulated import emulated, processor_flags
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.core.errors import BackendUnavailableError
 
-AVX2 = {"sse4_2", "avx", "avx2", "fma"}
 
+@pytest.fixture
+def on(monkeypatch):
+    """Make it a processor with these units, without a GPU, on Linux."""
 
-def on(monkeypatch, flags):
-    monkeypatch.setattr(module, "processor_flags", lambda: frozenset(flags))
+    def on(**units):
+        monkeypatch.setattr(module, "has_units", {"8-bit": True, "bfloat16": True, **units}.get)
+
+    monkeypatch.setattr(module, "no_cuda", lambda: "there is none")
+    monkeypatch.setattr(sys, "platform", "linux")
+    return on
 
 
 def slow(device="cpu"):
     return {name for name in PRESETS if emulated(name, device)}
 
 
+HALF = {"bf16", "cuda-max"}
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
 @pytest.mark.parametrize(
-    ("flags", "names"),
+    ("units", "names"),
     [
-        (AVX2, {"bf16", "int8-dynamic", "cuda-max"}),
-        (AVX2 | {"avx_vnni"}, {"bf16", "cuda-max"}),
-        (AVX2 | {"avx512_vnni", "avx512_bf16"}, set()),
-        (AVX2 | {"amx_bf16", "amx_int8"}, set()),
-        ({"asimd", "asimddp", "bf16"}, set()),
-        (set(), set()),  # not known
+        ({"bfloat16": False, "8-bit": False}, {"int8-dynamic", *HALF}),
+        ({"bfloat16": False}, HALF),
+        ({}, set()),
+        ({"bfloat16": None, "8-bit": None}, set()),  # not known
     ],
 )
-def test_what_a_processor_emulates(monkeypatch, flags, names):
-    on(monkeypatch, flags)
-    assert slow() == names
+def test_what_a_processor_emulates(on, units, names, device):
+    on(**units)
+    assert slow(device) == names
+    assert emulated("auto", device) is None
 
 
-def test_a_gpu_emulates_nothing(monkeypatch):
-    on(monkeypatch, AVX2)
-    assert slow("cuda") == slow("mps") == set()
+def test_a_gpu_emulates_nothing(on, monkeypatch):
+    on(**{"bfloat16": False, "8-bit": False})
+    assert slow("cuda") == slow("mps") == slow("cuda:1") == set()
     monkeypatch.setattr(module, "no_cuda", lambda: None)
     assert slow("auto") == set()
-    monkeypatch.setattr(module, "no_cuda", lambda: "there is none")
-    assert "bf16" in slow("auto")
 
 
-def test_the_sentence(monkeypatch):
-    on(monkeypatch, AVX2)
+def test_on_a_mac_auto_is_the_gpu_for_what_runs_there(on, monkeypatch):
+    on(**{"bfloat16": False, "8-bit": False})
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert emulated("bf16") is None
+    assert emulated("bf16", "cpu") is not None
+    assert emulated("int8-dynamic") is not None
+
+
+def test_torch_is_not_asked_where_the_units_are_there(on, monkeypatch):
+    on()
+    monkeypatch.setattr(module, "no_cuda", lambda: pytest.fail("torch was asked"))
+    assert slow("auto") == set()
+
+
+def test_the_sentence(on):
+    on(bfloat16=False)
     assert emulated("bf16", "cpu") == (
-        "The preset bf16 is slow here: this processor has no bfloat16 units, so they are emulated."
+        "The preset bf16 runs slowly here: this processor has no bfloat16 units and only "
+        "emulates them."
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("processor\t: 0\nflags\t\t: fpu avx2\nbugs\t: x\n", {"fpu", "avx2"}),
-        ("Features\t: fp asimd bf16\n", {"fp", "asimd", "bf16"}),
-        ("nothing of use", set()),
-        (None, set()),
-    ],
-)
-def test_where_the_flags_come_from(monkeypatch, text, wanted):
-    def read_text(*_, **__):
-        if text is None:
-            raise FileNotFoundError
-        return text
-
-    monkeypatch.setattr(module.Path, "read_text", read_text)
-    assert processor_flags.__wrapped__() == wanted
+def test_a_preset_that_is_none():
+    with pytest.raises(BackendUnavailableError, match="no preset 'warp'"):
+        emulated("warp")

@@ -5,10 +5,12 @@ import time
 
 import pytest
 
+from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.benchmark import run
 from napari_medsam_lite.benchmark.run import Plan, measure
 from napari_medsam_lite.benchmark.speed import _command, sample_files
 from napari_medsam_lite.cli import main
+from napari_medsam_lite.core.settings import AUTO
 
 
 def test_cancel_stops_the_attention_within_a_second(tmp_path):
@@ -43,6 +45,17 @@ def test_beside_the_published_way_presets_work_as_published(tmp_path):
     command = words(Plan(baseline=True), tmp_path)
     assert option(command, "--propagation") == "published"
     assert option(command, "--overlap") == "overwrite"
+
+
+def test_what_is_emulated_is_measured_by_name_alone(monkeypatch):
+    monkeypatch.setattr(run, "emulated", lambda name, _: "slow" if name == "bf16" else None)
+    every, named = Plan(device="cpu"), Plan(presets=("bf16",), device="cpu")
+    assert every.named == (*PRESETS, AUTO)
+    assert every.reason_against("bf16") == "slow"
+    assert every.reason_against("sdpa") is None
+    assert "not on cpu" in every.reason_against("cuda-max")
+    assert every.reason_against(AUTO) is None
+    assert named.reason_against("bf16") is None
 
 
 @pytest.mark.slow

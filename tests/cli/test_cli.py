@@ -275,8 +275,62 @@ def test_presets_before_they_are_measured(capsys, caches):
     assert "the published" in capsys.readouterr().out
 
 
+@pytest.fixture
+def no_bfloat16(monkeypatch):
+    """A processor without bfloat16 units, and no GPU."""
+    from napari_medsam_lite.acceleration import emulated as module
+
+    monkeypatch.setattr(module, "has_units", lambda units: units != "bfloat16")
+    monkeypatch.setattr(module, "no_cuda", lambda: "there is none")
+    return "this processor has no bfloat16 units and only emulates them."
+
+
+def test_presets_tell_what_is_emulated(capsys, caches, no_bfloat16):
+    assert main(["presets", "--json", "--device", "cpu"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["bf16"]["unavailable"] is None
+    assert no_bfloat16 in rows["bf16"]["warning"]
+    assert rows["openvino"]["warning"] is None
+    assert main(["presets", "--device", "cpu"]) == 0
+    assert "emulates" in capsys.readouterr().out
+
+
+def test_doctor_tells_what_is_emulated(capsys, no_display, no_bfloat16):
+    assert main(["doctor", "--json"]) == 0
+    presets = json.loads(capsys.readouterr().out)["presets"]
+    assert no_bfloat16 in presets["bf16"]
+    assert presets["eager"] == "available"
+    assert "GPU" in presets["cuda-max"], "that it cannot run at all counts more"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--preset", "bf16", "--device", "cpu"], True),
+        (["--preset", "bf16", "--device", "cpu", "--scheduler", "tcp://elsewhere:1"], False),
+        (["--preset", "cuda-max", "--device", "cpu"], False),
+        (["--preset", "openvino"], False),
+        ([], False),
+    ],
+    ids=["named", "elsewhere", "cannot run", "another", "auto"],
+)
+def test_segment_tells_that_the_preset_is_emulated(
+    tmp_path, monkeypatch, capsys, no_bfloat16, options, told
+):
+    from napari_medsam_lite.cli import segment
+
+    np.savez(tmp_path / "case.npz", imgs=np.zeros((2, 8, 8), np.uint8))
+    monkeypatch.setattr(segment, "start", lambda *_: [])
+    case = [str(tmp_path / "case.npz"), "-o", str(tmp_path / "out.npz"), "--box", "1,1,0,5,5,1"]
+    assert main(["segment", *case, *options]) == 0
+    assert (no_bfloat16 in capsys.readouterr().err) == told
+
+
 def test_presets_when_measured(capsys, caches, monkeypatch):
     from napari_medsam_lite.acceleration.tuning import compare as tuning
+
+    # As on a processor that has units for all of them.
+    monkeypatch.setattr("napari_medsam_lite.acceleration.emulated.has_units", lambda _: True)
 
     figures = {"encode": 0.5, "decode": 0.05, "load": 1.0, "memory": 2**20, "device": "cpu"}
 
@@ -285,8 +339,9 @@ def test_presets_when_measured(capsys, caches, monkeypatch):
         masks = np.ones((16, 4, 4), bool)
         masks[:, :2] = job.preset != "bf16"
         np.save(job.answer, masks)
-        faster = {"encode": 0.01} if job.preset == "sdpa" else {}
-        return {**figures, **faster}
+        if job.preset == "nested":
+            return {**figures, "encode": 3.0, "decode": 0.0}
+        return {**figures, "encode": 0.01} if job.preset == "sdpa" else figures
 
     monkeypatch.setattr(tuning, "_in_own_process", measured)
     assert main(["presets", "--calibrate", "--json"]) == 0
@@ -296,8 +351,20 @@ def test_presets_when_measured(capsys, caches, monkeypatch):
     assert rows["eager"]["agreement"] == 1
     assert rows["eager"]["warning"] is None
     assert "bf16" in rows["bf16"]["warning"]
-    for row in rows.values():
-        assert (row["unavailable"] is None) == (row["seconds_a_box"] is not None)
+    nested = rows["nested"]
+    assert (nested["seconds_a_slice"], nested["seconds_a_box"]) == (3.0, None)
+    assert nested["warning"] == "Stopped: a slice takes 300.0 x as long as with sdpa."
+    assert rows["compile"]["seconds_a_slice"] is None
+    assert rows["compile"]["unavailable"] or "--build" in rows["compile"]["warning"]
+    for name in ("eager", "sdpa", "bf16", "openvino"):
+        assert rows[name]["seconds_a_box"] == 0.05
+        assert rows[name]["seconds_to_start"] == 1.0
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["presets"]) == 0
+    assert "available; it was ready in 1.0 s" in " ".join(capsys.readouterr().out.split())
+    assert main(["presets", "--build", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["compile"]["unavailable"] or rows["compile"]["seconds_a_slice"] == 0.5
 
 
 def test_weights(capsys):

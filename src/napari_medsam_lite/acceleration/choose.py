@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from napari_medsam_lite.acceleration.availability import no_cuda, unavailable
-from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.tuning.remembered import remembered
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import Checkpoint
-
-ENOUGH = 0.97
-"""The agreement with ``eager`` that ``auto`` asks for."""
 
 
 def best_preset(checkpoint: Checkpoint, device: str = AUTO) -> str:
     """The fastest measured preset that agrees with ``eager``; unmeasured, a sensible start.
 
-    Only presets that are still available count, and those that ``auto`` may choose.
+    Only presets that are still available count, and none that the processor only emulates.
     """
     good = [
         found
         for found in remembered(checkpoint, device).values()
-        if found.reason is None
-        and found.agreement >= ENOUGH
-        and PRESETS[found.preset].by_auto
+        if found.for_auto
         and unavailable(found.preset, device) is None
+        and emulated(found.preset, device) is None
     ]
     return min(good, key=lambda found: found.cost).preset if good else sensible_start(device)
 

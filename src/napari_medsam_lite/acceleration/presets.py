@@ -76,6 +76,11 @@ class Preset:
         """Whether torch.compile builds it."""
         return self.runtime == "compile"
 
+    @property
+    def built(self) -> bool:
+        """Whether it is built before its first use, for half a minute or more, and kept."""
+        return self.compiles or self.precision == "int8-static"
+
 
 INT8_AGREEMENT = 0.97
 HALF_AGREEMENT = 0.985

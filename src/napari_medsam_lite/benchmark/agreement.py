@@ -14,7 +14,7 @@ from napari_medsam_lite.sample.ct import ct_phantom
 WINDOW = "abdomen"
 
 
-def phantom_case(slices: int = 4) -> CalibrationCase:
+def phantom_case(slices: int = 3) -> CalibrationCase:
     """Evenly spaced slices of the built-in phantom, with a box around each organ on them."""
     sample = ct_phantom()
     volume = sample.volume

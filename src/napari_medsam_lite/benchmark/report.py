@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_medsam_lite import __version__
+from napari_medsam_lite.benchmark.markdown import number, table
 from napari_medsam_lite.benchmark.speed import BatchTime
 from napari_medsam_lite.core.files import make_folder, replacing
 
@@ -122,44 +123,35 @@ def _batch_table(report: BenchReport) -> str:
             f"{row.mean_seconds:.2f}",
             f"{first / row.mean_seconds:.1f} x",
             f"{row.peak_mib:.0f}",
-            _number(row.agreement),
-            _number(row.dice),
+            number(row.agreement),
+            number(row.dice),
         ]
         for row in report.batch
     ]
     head = ["way", "seconds", "speed", "peak MiB", "Dice with the first", "Dice with the truth"]
     title = f"## {report.files} files, {report.workers} workers, mean of {report.runs} runs\n\n"
     reported = [[name, f"{seconds:.2f}"] for name, seconds in REPORTED_BATCH.items()]
-    beside = f"\nAs reported ({REPORTED_ON}):\n\n" + _table(["way", "seconds"], reported)
-    return title + _table(head, rows) + beside
+    beside = f"\nAs reported ({REPORTED_ON}):\n\n" + table(["way", "seconds"], reported)
+    return title + table(head, rows) + beside
 
 
 def _presets_table(presets: Sequence[dict[str, Any]]) -> str:
     head = list(presets[0])
     rows = [[_text(preset.get(key)) for key in head] for preset in presets]
-    return "## Presets\n\n" + _table(head, rows)
+    return "## Presets\n\n" + table(head, rows)
 
 
 def _attention_table(report: BenchReport) -> str:
     rows = [
-        [name, f"{seconds:.2f}", _number(REPORTED_ATTENTION.get(name), 2)]
+        [name, f"{seconds:.2f}", number(REPORTED_ATTENTION.get(name), 2)]
         for name, seconds in report.attention.items()
     ]
     title = f"## Attention alone, {report.attention_runs} runs\n\n"
-    return title + _table(["way", "seconds here", "seconds reported (1,000 runs)"], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return title + table(["way", "seconds here", "seconds reported (1,000 runs)"], rows)
 
 
 def _text(value: Any) -> str:
-    return _number(value, 4) if isinstance(value, float) else "" if value is None else str(value)
+    return number(value, 4) if isinstance(value, float) else "" if value is None else str(value)
 
 
 def to_picture(report: BenchReport) -> Image.Image:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medsam_lite.acceleration.availability import unavailable
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
@@ -31,8 +32,9 @@ class Plan:
     ----------
     files : tuple of Path
         Cases with boxes or truth; none means ten parts of the built-in phantom.
-    presets : tuple of str
-        Names; those that cannot run here are named with their reason.
+    presets : tuple of str or None
+        Names; None means all that the processor does not only emulate. Those that are not measured
+        are named with their reason.
     workers, runs : int
         Processes of each batch, and how often it is timed.
     baseline : bool
@@ -45,12 +47,22 @@ class Plan:
     """
 
     files: tuple[Path, ...] = ()
-    presets: tuple[str, ...] = (*PRESETS, AUTO)
+    presets: tuple[str, ...] | None = None
     workers: int = 4
     runs: int = 3
     baseline: bool = False
     attention_runs: int = 1000
     device: str = AUTO
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The presets that are asked for."""
+        return (*PRESETS, AUTO) if self.presets is None else self.presets
+
+    def reason_against(self, preset: str) -> str | None:
+        """One sentence if the preset is not measured, else None."""
+        slow = emulated(preset, self.device) if self.presets is None else None
+        return unavailable(preset, self.device) or slow
 
     @property
     def settings(self) -> Settings:
@@ -73,9 +85,9 @@ def measure(plan: Plan) -> Iterator[str | BenchReport]:
         files = plan.files or sample_files(Path(folder), SAMPLE_FILES, SAMPLE_SLICES)
         report = BenchReport(len(files), plan.workers, plan.runs)
         report.skipped = {
-            name: reason for name in plan.presets if (reason := unavailable(name, plan.device))
+            name: reason for name in plan.named if (reason := plan.reason_against(name))
         }
-        names = [name for name in plan.presets if name not in report.skipped]
+        names = [name for name in plan.named if name not in report.skipped]
         yield from _attention(plan, report)
         yield from _presets(plan, names, report)
         names = [name for name in names if name not in report.skipped]

@@ -15,6 +15,7 @@ from napari_medsam_lite.cli.options import (
     add_model_options,
     print_json,
     progress_bar,
+    tell_emulated,
 )
 from napari_medsam_lite.cli.screen import can_open_window
 from napari_medsam_lite.core.agreement import dice
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     for name in (LABELS, OVERLAY, RUN):
         check_writable(Path(args.output, name))
     settings = Settings(WINDOW, preset=args.preset, device=args.device, checkpoint=args.checkpoint)
+    tell_emulated(args.preset, args.device)
     result = segment_sample(ct_phantom(), settings, args.output)
     if args.json:
         print_json(result)

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_medsam_lite import __version__
 from napari_medsam_lite.acceleration.availability import unavailable
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.cli.options import Commands, add_checkpoint_option, add_command, print_json
 from napari_medsam_lite.cli.screen import can_open_window
@@ -85,7 +86,7 @@ def run_doctor(args: argparse.Namespace) -> int:
         "packages": {name: _version(name) for name in PACKAGES},
         "devices": _devices(),
         "checkpoint": _checkpoint(),
-        "presets": {name: unavailable(name) or "available" for name in PRESETS},
+        "presets": {name: unavailable(name) or emulated(name) or "available" for name in PRESETS},
         "screen": _screen(),
     }
     if args.json:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from napari_medsam_lite.acceleration.availability import unavailable
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
@@ -58,6 +61,13 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
     """--checkpoint."""
     parser.add_argument("--checkpoint", help="a LiteMedSAM checkpoint; default: the official one")
+
+
+def tell_emulated(preset: str, device: str) -> None:
+    """Say on standard error if a preset that the user names will run, but is only emulated."""
+    sentence = emulated(preset, device)
+    if sentence is not None and unavailable(preset, device) is None:
+        print(sentence, file=sys.stderr)
 
 
 def box_argument(text: str) -> Box3D:

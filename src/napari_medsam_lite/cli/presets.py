@@ -7,9 +7,8 @@ from typing import Any
 
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.choose import best_preset
-from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS, Preset
-from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
+from napari_medsam_lite.acceleration.tuning.calibrate import find_fastest, left_out
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
 from napari_medsam_lite.acceleration.tuning.remembered import remembered
 from napari_medsam_lite.cli.options import (
@@ -34,7 +33,12 @@ def add_commands(commands: Commands) -> None:
         "medsam-lite presets --calibrate",
         run,
     )
-    parser.add_argument("--calibrate", action="store_true", help="measure them now, in minutes")
+    parser.add_argument("--calibrate", action="store_true", help="measure them now, in a minute")
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="measure them now, also those that are built first, in minutes",
+    )
     add_device_option(parser)
     add_checkpoint_option(parser)
 
@@ -42,16 +46,20 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """A row a preset."""
     checkpoint = find_checkpoint(args.checkpoint)
-    if args.calibrate:
+    if args.calibrate or args.build:
         from napari_medsam_lite.benchmark.agreement import phantom_case
 
         with status_line("measuring the presets") as tell:
-            for item in calibrate(checkpoint, args.device, phantom_case()):
+            for item in find_fastest(checkpoint, args.device, phantom_case(), args.build):
                 if isinstance(item, str):
                     tell(item)
     measured = remembered(checkpoint, args.device)
     auto = best_preset(checkpoint, args.device)
-    rows = [to_row(p, measured.get(p.name), args.device, auto) for p in PRESETS.values()]
+    rows = [
+        to_row(preset, measured.get(name), args.device, left_out(name, checkpoint, args.device))
+        | {"auto": name == auto}
+        for name, preset in PRESETS.items()
+    ]
     if args.json:
         print_json(rows)
     else:
@@ -59,26 +67,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def to_row(preset: Preset, measured: Measurement | None, device: str, auto: str) -> dict[str, Any]:
-    """What is known of a preset; None where it was not measured."""
-    reason = unavailable(preset.name, device)
-    row: dict[str, Any] = {"name": preset.name, "summary": preset.summary, "unavailable": reason}
-    if measured is not None and measured.reason is not None:
-        row["unavailable"] = reason or measured.reason
-    known = measured is not None and row["unavailable"] is None
-    row["seconds_a_slice"] = round(measured.encode, 4) if known and measured else None
-    row["seconds_a_box"] = round(measured.decode, 4) if known and measured else None
-    row["memory_mib"] = round(measured.memory / MEBI) if known and measured else None
-    row["agreement"] = round(measured.agreement, 4) if known and measured else None
-    warning = measured.warning if known and measured else None
-    row["warning"] = warning or emulated(preset.name, device)
-    row["auto"] = preset.name == auto
-    return row
+def to_row(
+    preset: Preset, measured: Measurement | None, device: str, note: str | None
+) -> dict[str, Any]:
+    """What is known of a preset; None where it was not measured. `note`: why it is left out."""
+    reason, found = unavailable(preset.name, device), measured
+    if found is not None and found.reason is not None and not found.stopped:
+        reason = reason or found.reason
+    if reason is not None:
+        found = None
+    whole = None if found is None or found.stopped else found
+    return {
+        "name": preset.name,
+        "summary": preset.summary,
+        "unavailable": reason,
+        "seconds_a_slice": round(found.encode, 4) if found else None,
+        "seconds_a_box": round(whole.decode, 4) if whole else None,
+        "seconds_to_start": round(found.load, 1) if found else None,
+        "memory_mib": round(whole.memory / MEBI) if whole else None,
+        "agreement": round(whole.agreement, 4) if whole else None,
+        "warning": (found.warning if found else None) or note,
+    }
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """The rows for people."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(caption="s/slice, s/box and Dice with eager as measured by --calibrate")
@@ -88,8 +103,15 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(head, no_wrap=True)
     for row in rows:
         name = f"{row['name']}\n(auto)" if row["auto"] else row["name"]
-        standing = row["unavailable"] or row["warning"] or "available"
-        what = f"{row['summary']}\n[dim]{standing}[/dim]"
+        what = f"{row['summary']}\n[dim]{escape(standing(row))}[/dim]"
         figures = ("seconds_a_slice", "seconds_a_box", "memory_mib", "agreement")
         table.add_row(name, what, *("" if row[f] is None else str(row[f]) for f in figures))
     Console().print(table)
+
+
+def standing(row: dict[str, Any]) -> str:
+    """Whether the preset can be used, in words."""
+    if row["unavailable"] or row["warning"]:
+        return str(row["unavailable"] or row["warning"])
+    start = row["seconds_to_start"]
+    return "available" if start is None else f"available; it was ready in {start:.1f} s"

@@ -21,6 +21,7 @@ from napari_medsam_lite.cli.options import (
     count_argument,
     print_json,
     progress_bar,
+    tell_emulated,
     window_argument,
 )
 from napari_medsam_lite.cli.plan import (
@@ -110,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
     job = gather_job(args)
     if len(every) > 1:  # a run was on one image, and its voxel size is none of the others' concern
         job = replace(job, spacing=None)
+    if args.scheduler is None:  # a cluster has other processors
+        tell_emulated(job.settings.preset, job.settings.device)
     with progress_bar("segmenting") as progress:
         runner = CaseRunner(job, progress if len(cases) == 1 else None)
         done: list[Report] = []

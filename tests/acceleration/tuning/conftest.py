@@ -42,3 +42,21 @@ def slow_child(child):
         f"job['preset'] == 'eager' or time.sleep(600); print({json.dumps(ANSWER)!r})"
     )
     return child
+
+
+@pytest.fixture
+def racing_child(child):
+    """One whose `seconds` a slice depend on the preset, and that gives up at the limit."""
+
+    def race(wrong=(), **seconds):
+        child.body = (
+            "import numpy; masks = numpy.ones((8, 4, 4), bool);"
+            f"masks[:, :2] = job['preset'] not in {wrong!r};"
+            f"answer = {ANSWER!r} | dict(encode={seconds!r}.get(job['preset'], 1.0));"
+            "stops = job['limit'] is not None and answer['encode'] > job['limit'];"
+            "stops or numpy.save(job['answer'], masks);"
+            "print(json.dumps(answer | (dict(decode=0.0) if stops else {})))"
+        )
+        return child
+
+    return race

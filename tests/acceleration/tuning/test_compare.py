@@ -20,6 +20,35 @@ def test_it_tells_what_goes_on_answers_and_refuses(checkpoint, child):
     assert "measuring sdpa: running" in said
 
 
+def measured(checkpoint, presets, stop_slow=True):
+    items = measure_presets(checkpoint, "cpu", presets=presets, stop_slow=stop_slow)
+    return {item.preset: item for item in items if isinstance(item, Measurement)}
+
+
+def test_what_is_twice_as_slow_as_the_best_is_stopped(checkpoint, racing_child):
+    racing_child(sdpa=0.4, nested=1.21, bf16=1.19)
+    found = measured(checkpoint, ["sdpa", "nested", "bf16"])
+    assert list(found) == ["eager", "sdpa", "nested", "bf16"]
+    assert found["nested"].stopped
+    assert found["nested"].reason == "Stopped: a slice takes 3.0 x as long as with sdpa."
+    assert found["nested"].warning == found["nested"].reason
+    assert (found["nested"].encode, found["nested"].agreement) == (1.21, 0)
+    assert found["bf16"].reason is None, "below twice the best's slice with its boxes"
+
+
+def test_what_was_named_is_measured_to_the_end(checkpoint, racing_child):
+    racing_child(sdpa=0.1, nested=50.0)
+    assert measured(checkpoint, ["sdpa", "nested"], stop_slow=False)["nested"].reason is None
+
+
+@pytest.mark.parametrize("fast", ["openvino-int8", "sdpa"], ids=["not for auto", "other masks"])
+def test_what_auto_cannot_choose_stops_no_other(checkpoint, racing_child, fast):
+    racing_child(wrong=("sdpa",), **{fast: 0.01})
+    found = measured(checkpoint, [fast, "nested"])
+    assert found[fast].encode == 0.01
+    assert found["nested"].reason is None
+
+
 def test_measuring_remembers_nothing(checkpoint, child):
     list(measure_presets(checkpoint, "cpu", presets=["eager"]))
     assert remembered(checkpoint, "cpu") == {}

@@ -24,7 +24,7 @@ from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.window import WINDOWS
-from napari_medsam_lite.gui.dock import controls
+from napari_medsam_lite.gui.dock import controls, preset_choice
 from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
@@ -96,7 +96,16 @@ def test_choices(widget):
     assert items(part(widget, "overlap", QComboBox)) == ["logit", "keep", "overwrite"]
 
 
-def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(widget):
+@pytest.fixture
+def emulates(monkeypatch):
+    """What the processor emulates, though no GPU is asked for."""
+    slow = {"bf16": "It runs slowly here.", "cuda-max": "It would run slowly here."}
+    for module in (controls, preset_choice):
+        monkeypatch.setattr(module, "emulated", lambda name, device: slow.get(name))
+    return slow
+
+
+def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(emulates, widget):
     holder = QWidget()
     widget.setParent(holder)
     combo = part(widget, "preset", QComboBox)
@@ -104,10 +113,21 @@ def test_each_preset_says_what_it_is_or_why_it_cannot_be_had(widget):
     for name, preset in PRESETS.items():
         row = combo.findText(name)
         hint, reason = combo.itemData(row, Qt.ItemDataRole.ToolTipRole), unavailable(name, "cpu")
-        assert hint == (reason or preset.summary)
+        slow = f"\n{emulates[name]}" if name in emulates else ""
+        assert hint == (reason or preset.summary + slow)
         assert combo.model().item(row).isEnabled() == (reason is None)
+        assert combo.itemIcon(row).isNull() == (name != "bf16")
     assert not combo.model().item(combo.findText("cuda-max")).isEnabled()
     widget.setParent(None)
+
+
+def test_an_emulated_preset_can_be_chosen_and_says_so(emulates, widget, qtbot):
+    status = part(widget, "status", QLabel)
+    part(widget, "preset", QComboBox).setCurrentText("bf16")
+    assert widget.state.preset == "bf16"
+    qtbot.waitUntil(lambda: emulates["bf16"] in status.text())
+    widget.state.preset = "sdpa"
+    qtbot.waitUntil(lambda: emulates["bf16"] not in status.text())
 
 
 def test_controls_and_state_follow_each_other(widget, image):

@@ -1,13 +1,23 @@
+import gc
+import weakref
 from functools import partial
 
+import numpy as np
 import pytest
 
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
+from napari_medsam_lite.acceleration.tuning.remembered import remember
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.engine import lazy_backend
+from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.gui.session import controller
+from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.measure_task import Chosen, MeasureTask
+from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.geometry import Plane
+from napari_medsam_lite.model.weights import find_checkpoint
 
 
 @pytest.fixture
@@ -64,3 +74,80 @@ def test_cancel(measure, session, qtbot):
     session.cancel()
     assert not state.busy
     assert "remembered" in state.message
+
+
+class Networks:
+    """Loads the real ones, and looks who still lives when another comes."""
+
+    def __init__(self, load):
+        self._load = load
+        self.names, self.beside = [], []
+        self._made = []
+
+    def load(self, preset, *rest):
+        self.beside.append(self.living())
+        backend = self._load(preset, *rest)
+        self.names.append(preset)
+        self._made.append(weakref.ref(backend))
+        return backend
+
+    def living(self):
+        gc.collect()
+        alive = zip(self.names, self._made, strict=True)
+        return [name for name, backend in alive if backend() is not None]
+
+
+@pytest.fixture
+def networks(monkeypatch, own_cache):
+    """What is loaded; `auto` is `eager` until something else was measured."""
+    remember([Measurement("eager", encode=1.0, agreement=1.0)], find_checkpoint(), "cpu")
+    networks = Networks(lazy_backend.load_backend)
+    monkeypatch.setattr(lazy_backend, "load_backend", networks.load)
+    return networks
+
+
+@pytest.mark.parametrize("fastest", ["eager", "sdpa"])
+def test_measured_while_the_real_network_reads_ahead(
+    open_session, viewer, networks, monkeypatch, qtbot, fastest
+):
+    """Embeddings stay, `auto` is chosen anew, and never are two networks held."""
+    made = []
+
+    def make():
+        made.append(Segmenter())
+        return made[-1]
+
+    session = open_session(SessionEngine(make))
+    session.state.device = "cpu"
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (2, 20, 30), np.int16)
+    viewer.add_image(voxels, name="CT")
+    session.add_boxes()
+    viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(4, 5, 12, 16), Plane(0, 1)))
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: session.state.ahead.startswith("Reading ahead: "), timeout=60_000)
+
+    def encoded(preset):
+        keys = made[-1].cache._entries
+        return {key for key in keys if key.backend.startswith(f"{preset} on")}
+
+    def measure(device):
+        yield f"measuring on {device}"
+        found = Measurement(fastest, encode=0.1, agreement=1.0)
+        remember([found], find_checkpoint(), device)
+        yield Chosen(fastest, found.encode, found.decode)
+
+    monkeypatch.setattr(controller, "MeasureTask", partial(MeasureTask, measure=measure))
+    before = encoded("eager")
+    session.measure_presets()
+    qtbot.waitUntil(lambda: not session.state.busy, timeout=60_000)
+    assert f"Auto is {fastest}" in session.state.message
+    session.segment_slice()
+    qtbot.waitUntil(lambda: not session.state.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: len(encoded(fastest)) == 2, timeout=60_000)
+    assert f"In use: {fastest} on" in session.state.in_use
+    assert len(made) == 1
+    assert before
+    assert before <= encoded("eager")
+    assert networks.names == list(dict.fromkeys(["eager", fastest]))
+    assert networks.beside == [[] for _ in networks.names]
+    assert networks.living() == [fastest]

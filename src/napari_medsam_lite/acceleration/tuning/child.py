@@ -12,20 +12,28 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.backend import Backend
 from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.model.weights import find_checkpoint
 
+T = TypeVar("T")
+
 REPEATS = 5
+LONG_S = 0.5
+"""Work that takes longer is not repeated for its time alone; noise matters little to it."""
 BATCH = 8
 """Boxes timed together."""
+FIRST = 2
+"""Slices after which one that is too slow is given up: the very first is slower than the rest."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class ChildJob:
     """What to measure.
 
     `case` is an .npz with ``frames`` (B, 3, 256, 256) float32, ``owners`` (N,) int, the frame of
-    each box, and ``boxes`` (N, 4) float32 XYXY. Masks (N, 256, 256) bool go to `answer` (.npy).
+    each box, and ``boxes`` (N, 4) float32 XYXY. Masks (N, 256, 256) bool go to `answer` (.npy),
+    unless a slice takes longer than `limit` seconds: then the preset is given up.
     """
 
     preset: str
@@ -41,14 +50,16 @@ class ChildJob:
     checkpoint: str
     case: str
     answer: str
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
 class Speed:
     """The best of some repeats: seconds a slice, seconds a box in batches of 8, seconds to load.
 
-    `memory` is what loading and running added to the peak of the process, in bytes, plus the peak
-    on the GPU where one was used; `device` is the device's name for people.
+    `decode` is 0 if the preset was given up. `memory` is what loading and running added to the peak
+    of the process, in bytes, plus the peak on the GPU where one was used; `device` is the device's
+    name for people.
     """
 
     encode: float
@@ -74,33 +85,58 @@ def measure(job: ChildJob) -> Speed:
     backend = load_backend(job.preset, job.device, checkpoint)
     backend.prepare(frames.shape[-1], _say)
     load = time.perf_counter() - start
-    _say("running")
-    embeddings = [embedding for frame in frames for embedding in backend.encode_images(frame[None])]
-    picked = [embeddings[owner] for owner in owners]
+    _say(f"ready after {load:.0f} s")
+    encode, decode = Stopwatch(), Stopwatch()
+    embeddings = _encode(backend, frames[:FIRST], encode)
+    if job.limit is None or encode.best <= job.limit:
+        embeddings += _encode(backend, frames[FIRST:], encode)
+        encode.repeat(lambda: backend.encode_images(frames[:1]))
+        np.save(job.answer, _masks(backend, [embeddings[i] for i in owners], boxes))
+        some = np.arange(BATCH) % len(boxes)
+        batch, prompts = [embeddings[i] for i in owners[some]], boxes[some]
+        decode.repeat(lambda: backend.decode_boxes(batch, prompts))
+    memory = _peak() - before
+    return Speed(encode.best, decode.best / BATCH, load, memory, backend.device)
+
+
+class Stopwatch:
+    """The shortest of some repeats: other programs only ever make work longer."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    @property
+    def best(self) -> float:
+        """Seconds; 0 if nothing was timed."""
+        return min(self._times, default=0.0)
+
+    def time(self, work: Callable[[], T]) -> T:
+        """The answer of `work`, timed."""
+        start = time.perf_counter()
+        answer = work()
+        self._times.append(time.perf_counter() - start)
+        return answer
+
+    def repeat(self, work: Callable[[], object]) -> None:
+        """Time `work` at least once, and as often as it takes to be sure."""
+        while self.best < LONG_S and len(self._times) < REPEATS:
+            self.time(work)
+
+
+def _encode(backend: Backend, frames: Any, stopwatch: Stopwatch) -> list[Any]:
+    """The frames' embeddings, each timed."""
+    batches = [stopwatch.time(partial(backend.encode_images, frame[None])) for frame in frames]
+    return [embedding for batch in batches for embedding in batch]
+
+
+def _masks(backend: Backend, embeddings: list[Any], boxes: Any) -> NDArray[np.bool_]:
+    """A mask (256, 256) a box."""
     logits = [
-        backend.decode_boxes(picked[i : i + BATCH], boxes[i : i + BATCH])[0]
+        backend.decode_boxes(embeddings[i : i + BATCH], boxes[i : i + BATCH])[0]
         for i in range(0, len(boxes), BATCH)
     ]
-    np.save(job.answer, np.concatenate(logits) > 0)
-    return Speed(*_time(backend, frames, picked, boxes), load, _peak() - before, backend.device)
-
-
-def _time(backend: Backend, frames: Any, embeddings: list[Any], boxes: Any) -> tuple[float, float]:
-    """Seconds a slice and seconds a box."""
-    filled = np.arange(BATCH) % len(boxes)
-    batch, prompts = [embeddings[i] for i in filled], boxes[filled]
-    encode = _best(lambda: backend.encode_images(frames[:1]))
-    return encode, _best(lambda: backend.decode_boxes(batch, prompts)) / BATCH
-
-
-def _best(work: Callable[[], object]) -> float:
-    """The shortest of some repeats: other programs only ever make it longer."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    masks: NDArray[np.bool_] = np.concatenate(logits) > 0
+    return masks
 
 
 def _peak() -> int:

@@ -27,6 +27,8 @@ from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import Checkpoint
 
 REFERENCE = "eager"
+TOO_SLOW = 2
+"""A preset that takes this many times as long as the fastest is given up."""
 POLL_S = 0.2
 
 
@@ -49,6 +51,7 @@ def measure_presets(
     case: CalibrationCase | None = None,
     presets: Iterable[str] = tuple(PRESETS),
     keep: Path | None = None,
+    stop_slow: bool = False,
 ) -> Generator[str | Measurement, None, None]:
     """Measure the presets, each in a process of its own, which ends when this is closed.
 
@@ -61,14 +64,18 @@ def measure_presets(
     case : CalibrationCase or None
         Real slices with boxes are best; None takes synthetic ones.
     presets : iterable of str
-        Names; ``eager`` is always measured, as the reference, and first.
+        Names, in the order to measure them; ``eager`` is always measured, as the reference, and
+        first.
     keep : Path or None
         A folder to leave the masks in, ``<preset>.npy`` (N, 256, 256) bool.
+    stop_slow : bool
+        Whether to give up, after its first slices, what takes twice as long as the fastest so far
+        that ``auto`` may choose.
 
     Yields
     ------
     str or Measurement
-        What is going on, several times a second; and one answer a preset, in their order.
+        What is going on, several times a second; and one answer a preset, in that order.
 
     Raises
     ------
@@ -78,10 +85,14 @@ def measure_presets(
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         np.savez(folder / "case.npz", **asdict(case or synthetic_case()))
-        for name in sorted(PRESETS.keys() & {REFERENCE, *presets}, key=list(PRESETS).index):
-            found = yield from _one(name, device, checkpoint, folder)
+        best: Measurement | None = None
+        for name in dict.fromkeys((REFERENCE, *presets)):
+            beaten_by = best if stop_slow else None
+            found = yield from _one(name, device, checkpoint, folder, beaten_by)
             if name == REFERENCE and found.reason:
                 raise MedSAMLiteError(f"{REFERENCE} cannot be measured: {found.reason}")
+            if found.for_auto and (best is None or found.cost < best.cost):
+                best = found
             yield found
 
 
@@ -93,19 +104,25 @@ def synthetic_case(frames: int = 4) -> CalibrationCase:
 
 
 def _one(
-    name: str, device: str, checkpoint: Checkpoint, folder: Path
+    name: str, device: str, checkpoint: Checkpoint, folder: Path, best: Measurement | None
 ) -> Generator[str, None, Measurement]:
+    """Measure a preset; one that is no match for `best` is given up."""
     reason = unavailable(name, device)
     if reason:
         return Measurement(name, reason)
     yield f"measuring {name}"
-    job = ChildJob(
-        name, device, str(checkpoint.path), str(folder / "case.npz"), str(folder / f"{name}.npy")
-    )
+    case, masks_file = folder / "case.npz", folder / f"{name}.npy"
+    # A slice alone against the whole of the best: what takes longer can never be the fastest.
+    limit = None if best is None else TOO_SLOW * best.cost
+    job = ChildJob(name, device, str(checkpoint.path), str(case), str(masks_file), limit)
     answer = yield from _in_own_process(job, folder / "job.json")
     if "reason" in answer:
         return Measurement(name, str(answer["reason"]))
-    masks, wanted = np.load(job.answer), np.load(folder / f"{REFERENCE}.npy")
+    if best is not None and not answer["decode"]:
+        times = answer["encode"] / best.encode
+        reason = f"Stopped: a slice takes {times:.1f} x as long as with {best.preset}."
+        return Measurement(name, reason, **answer)
+    masks, wanted = np.load(masks_file), np.load(folder / f"{REFERENCE}.npy")
     agreement = float(np.mean([dice(a, b) for a, b in zip(masks, wanted, strict=True)]))
     return Measurement(name, agreement=agreement, **answer)
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_medsam_lite.acceleration.presets import PRESETS
+
 WARN_BELOW = 0.95
+
+ENOUGH = 0.97
+"""The agreement with ``eager`` that ``auto`` asks for."""
 
 BOXES_A_SLICE = 2
 """What counts as fastest: the time of one slice and this many boxes."""
@@ -14,7 +19,8 @@ BOXES_A_SLICE = 2
 class Measurement:
     """A preset on this machine: its figures, or the `reason` why it has none.
 
-    `encode` seconds a slice, `decode` seconds a box in batches of 8, `load` seconds to get ready,
+    One that was stopped has both, but knows nothing of boxes and masks. `encode` seconds a slice,
+    `decode` seconds a box in batches of 8, `load` seconds to get ready,
     `memory` bytes added at the peak, `agreement` mean mask Dice with ``eager`` for the same boxes.
     """
 
@@ -28,8 +34,20 @@ class Measurement:
     agreement: float = 0.0
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was given up after its first slices, as too slow."""
+        return self.reason is not None and self.encode > 0
+
+    @property
+    def for_auto(self) -> bool:
+        """Whether ``auto`` may choose it, if it is the fastest."""
+        return self.reason is None and self.agreement >= ENOUGH and PRESETS[self.preset].by_auto
+
+    @property
     def warning(self) -> str | None:
-        """One sentence where the masks are not those of ``eager`` any more, else None."""
+        """One sentence where it was stopped or its masks are not those of ``eager``, else None."""
+        if self.stopped:
+            return self.reason
         if self.reason is not None or self.agreement >= WARN_BELOW:
             return None
         mean = f"{self.agreement:.2f}"

@@ -9,10 +9,16 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QMessageBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QMessageBox,
+    QSizePolicy,
+    QWidget,
+)
 
-from napari_medsam_lite.acceleration.availability import must_ask_torch, unavailable
-from napari_medsam_lite.acceleration.presets import PRESETS
+from napari_medsam_lite.acceleration.availability import must_ask_torch
+from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.session.state import (
@@ -147,32 +153,6 @@ def _describe(name: str, window: Window) -> str:
     return WINDOW_HINTS.get(name, name)
 
 
-def preset_choice(state: SessionState) -> ComboBox:
-    """How the network is run."""
-    options = {AUTO: "the fastest measured here; before that, what suits this computer"}
-    options |= {name: preset.summary for name, preset in PRESETS.items()}
-    control = choice(
-        state,
-        "preset",
-        options,
-        "How the network is run: faster ways may differ a little from the published arithmetic "
-        "(eager). Point at an entry to see what it is.",
-    )
-
-    def grey_out(*_: object) -> None:
-        if must_ask_torch():
-            return  # known once the network is loaded; until then the engine refuses
-        for row, (name, hint) in enumerate(options.items()):
-            reason = unavailable(name, state.device)
-            control.native.model().item(row).setEnabled(reason is None)
-            control.native.setItemData(row, reason or hint, Qt.ItemDataRole.ToolTipRole)
-
-    state.events.device.connect(grey_out)
-    state.events.in_use.connect(grey_out)
-    grey_out()
-    return control
-
-
 def device_choice(state: SessionState) -> ComboBox:
     """Where the network is run."""
     options = {name: DEVICE_HINTS[name] for name in DEVICES}
@@ -284,7 +264,10 @@ def status_line(state: SessionState) -> Label:
             state.in_use or f"Chosen: {state.preset} on {state.device}; loads with the first run."
         )
         sign = "\N{WARNING SIGN} " if state.is_problem else ""
-        control.value = "\n".join(filter(None, (sign + state.message, used, state.ahead)))
+        # Where torch must be asked, it is told once the network is loaded.
+        slow = None if must_ask_torch() else emulated(state.preset, state.device)
+        lines = (sign + state.message, used, slow, state.ahead)
+        control.value = "\n".join(filter(None, lines))
 
     names = ("message", "is_problem", "in_use", "preset", "device", "ahead")
     later = together(show, label)

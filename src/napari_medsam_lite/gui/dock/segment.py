@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
 from napari_medsam_lite.gui.dock import controls
 from napari_medsam_lite.gui.dock.arrange import group, side_by_side
 from napari_medsam_lite.gui.dock.history import HistoryView
+from napari_medsam_lite.gui.dock.preset_choice import preset_choice
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
 
@@ -109,12 +110,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         return group("Image", ("Layer", self._image), ("Window", window), add_boxes)
 
     def _network_part(self) -> QGroupBox:
-        preset, device = controls.preset_choice(self.state), controls.device_choice(self.state)
+        preset, device = preset_choice(self.state), controls.device_choice(self.state)
         measure = controls.button(
             "measure_presets",
             "Measure presets",
-            "Times every preset on this computer and checks its masks, in some minutes; auto is "
-            "then the fastest that agrees with the published arithmetic.",
+            "Times the presets on this computer and checks their masks, in about a minute; auto is "
+            "then the fastest that agrees with the published arithmetic. Presets that take minutes "
+            "to build, or that this processor only emulates, are left out.",
             self.session.measure_presets,
         )
 

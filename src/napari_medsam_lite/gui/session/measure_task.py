@@ -25,16 +25,16 @@ Measure = Callable[[str], Iterator[Any]]
 
 
 def measure_presets(device: str) -> Iterator[Any]:
-    """Measure all presets on slices of the phantom; each runs in a process of its own."""
+    """Find the fastest preset on slices of the phantom; each runs in a process of its own."""
     from napari_medsam_lite.acceleration.choose import best_preset
-    from napari_medsam_lite.acceleration.tuning.calibrate import calibrate
+    from napari_medsam_lite.acceleration.tuning.calibrate import find_fastest
     from napari_medsam_lite.acceleration.tuning.remembered import remembered
     from napari_medsam_lite.benchmark.agreement import phantom_case
     from napari_medsam_lite.model.weights import find_checkpoint
 
     yield "Drawing the slices to measure on..."
     case, checkpoint = phantom_case(), find_checkpoint()
-    yield from calibrate(checkpoint, device, case)
+    yield from find_fastest(checkpoint, device, case)
     best = best_preset(checkpoint, device)
     found = remembered(checkpoint, device).get(best)
     yield Chosen(best, found.encode if found else None, found.decode if found else None)
