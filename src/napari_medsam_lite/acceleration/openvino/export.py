@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from napari_medsam_lite.acceleration.ct_like import ct_like_frames
+from napari_medsam_lite.acceleration.torch.allocator import keep_freed_memory
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
 from napari_medsam_lite.core.frame import STRIDE
 from napari_medsam_lite.model.build import load_lite_medsam
@@ -50,6 +51,7 @@ def export(checkpoint: Checkpoint, side: int, folder: Path, attend: Attend) -> N
     OSError
         If a file cannot be written.
     """
+    keep_freed_memory()
     network = FoldedMedSAM(load_lite_medsam(checkpoint), attend)
     pixels = (side // STRIDE) ** 2
     image = torch.rand(1, 3, side, side)
@@ -76,20 +78,38 @@ def _write(
     import openvino as ov
     from openvino.preprocess import PrePostProcessor
 
-    with warnings.catch_warnings(), torch.no_grad():
-        # Tracing warns of Python numbers that become constants: here they are sizes that stay.
-        warnings.simplefilter("ignore")
-        model: Any = ov.convert_model(
-            module,
-            example_input=example,
-            input=[ov.PartialShape(shape) for shape in shapes],
-        )
-    steps = PrePostProcessor(model)
+    steps = PrePostProcessor(_converted(module, example, shapes))
     if half_in:
         steps.input(0).tensor().set_element_type(ov.Type.f16)
     if half_out:
         steps.output(0).tensor().set_element_type(ov.Type.f16)
     _save(steps.build(), path)
+
+
+def _converted(
+    module: nn.Module, example: tuple[torch.Tensor, ...], shapes: list[list[int]]
+) -> Any:
+    """The module as an OpenVINO model whose inputs have `shapes`, float32; -1 is any size.
+
+    By OpenVINO's frontend, since `openvino.convert_model` takes three times as long: it has the
+    trace checked by more runs of the network, simplifies what loading simplifies anyway, and
+    reports its use over the internet.
+    """
+    import openvino as ov
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing warns of Python numbers that become constants: here they are sizes that stay.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+        decoder = TorchScriptPythonDecoder(traced)  # kept, for the graph does not keep it
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.load(decoder)
+        for place, shape in zip(graph.get_inputs(), shapes, strict=True):
+            graph.set_partial_shape(place, ov.PartialShape(shape))
+            graph.set_element_type(place, ov.Type.f32)
+        return frontend.convert(graph)
 
 
 def quantise(source: Path, target: Path) -> None:
