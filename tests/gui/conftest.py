@@ -73,7 +73,7 @@ class FakeSegmenter:
                     if index <= self.ends:
                         yield self._answer(i, index, box.plane(prepared.axis), prepared)
 
-    def encode_outwards(self, prepared, start):
+    def encode_outwards(self, prepared, start, boxes, detail):
         assert threading.current_thread().name == THREAD_NAME
         self.encoded.append(start)
         for ready in range(1, 9):

@@ -20,6 +20,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
+from napari_medsam_lite.core.segmentation import SliceRecord
 from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import Limits
@@ -29,7 +30,6 @@ from napari_medsam_lite.io.runfile import RunRecord, run_path, run_record, save_
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.predictor import VolumePredictor
-    from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
 Report = dict[str, Any]
 
@@ -108,7 +108,7 @@ class CaseRunner:
         volume = _with_spacing(case.volume, self.job.spacing)
         predictor.set_volume(volume, None if s.window == AUTO else s.window, s.axis)
         boxes = self.job.boxes or tuple(case.boxes)
-        labels, masks = self._labels(predictor, case, boxes)
+        labels, slices = self._labels(predictor, case, boxes)
         seconds = {
             "read": read_seconds,
             **predictor.timings.seconds,
@@ -123,13 +123,14 @@ class CaseRunner:
             predictor.checkpoint.sha256,
             names=self.job.names,
             ids=self.job.ids,
+            slices=slices,
             seconds=seconds,
             dice=_by_name(agreement, names),
         )
         report = _report(files, predictor, seconds) | {
             "segments": [
-                {"label": label, "name": name, "slices": _slices(masks, place)}
-                for place, (label, name) in enumerate(names.items())
+                {"label": label, "name": name, "slices": _rows(slices, label)}
+                for label, name in names.items()
             ],
             "dice": run.dice,
         }
@@ -163,10 +164,10 @@ class CaseRunner:
 
     def _labels(
         self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]
-    ) -> tuple[NDArray[Any], list[SliceMask]]:
-        """The labels, and the masks that they were painted from where boxes were the prompts."""
-        settings = self.job.settings
-        masks: list[SliceMask] = []
+    ) -> tuple[NDArray[Any], list[SliceRecord]]:
+        """The labels, and what is known of each mask where boxes were the prompts."""
+        settings, ids = self.job.settings, list(self._names(boxes, case))
+        slices: list[SliceRecord] = []
         if boxes:
             labels = predictor.segment_volume(
                 boxes,
@@ -176,11 +177,11 @@ class CaseRunner:
                 step=settings.step,
                 ids=self.job.ids,
                 progress=self._progress,
-                on_mask=lambda mask: masks.append(mask.without_logits()),
+                on_mask=lambda mask: slices.append(mask.record(ids[mask.object])),
             )
-            return labels, masks
+            return labels, slices
         if case.gts is not None:
-            return predictor.segment_from_labels(case.gts, self._progress), masks
+            return predictor.segment_from_labels(case.gts, self._progress), slices
         raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
 
     def _settings_used(self, predictor: VolumePredictor, boxes: Sequence[Box3D]) -> Settings:
@@ -233,17 +234,12 @@ def _report(files: CaseFiles, predictor: VolumePredictor, seconds: dict[str, flo
     }
 
 
-def _slices(masks: Sequence[SliceMask], place: int) -> list[dict[str, Any]]:
-    """What is known of each mask of the segment at `place`, from the first slice to the last."""
-    own = sorted((mask for mask in masks if mask.object == place), key=lambda mask: mask.index)
+def _rows(slices: Sequence[SliceRecord], label: int) -> list[dict[str, Any]]:
+    """What is known of each mask of `label`, from the first slice to the last."""
+    own = sorted((row for row in slices if row.label == label), key=lambda row: row.index)
     return [
-        {
-            "slice": mask.index,
-            "score": round(mask.score, 4),
-            "source": mask.source,
-            "reason": mask.reason,
-        }
-        for mask in own
+        {"slice": row.index, "score": row.score, "source": row.source, "reason": row.reason}
+        for row in own
     ]
 
 

@@ -4,9 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import PromptError
+
+Source = Literal["predicted", "between"]
+"""Where a mask comes from: the network, or interpolated between two slices that were asked."""
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """What is known of one mask once it is painted.
+
+    Attributes
+    ----------
+    label, index : int
+        Its label, and its slice.
+    score : float
+        The network's own estimate of the IoU; of a mask between two others, the lower of theirs.
+    source : str
+        See `Source`.
+    reason : str
+        Why the object ends here, or the network was asked here too; empty where nothing is to say.
+    """
+
+    label: int
+    index: int
+    score: float
+    source: Source = "predicted"
+    reason: str = ""
 
 
 @dataclass(frozen=True)

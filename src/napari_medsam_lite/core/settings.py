@@ -60,15 +60,15 @@ class Settings:
         The file with the weights; None is the official one.
     propagation : str
         See `Propagation`.
-    detail : str
-        See `Detail`; ``published`` always takes whole slices.
-    step : str
-        See `Step`; ``published`` asks on every slice.
     overlap : str
         See `Overlap`.
     on_disk : bool
         Whether embeddings are kept on disk too. They are rounded to half precision then, so this
         may move single voxels on a border.
+    detail : str
+        See `Detail`; ``published`` always takes whole slices.
+    step : str
+        See `Step`; ``published`` asks on every slice.
     """
 
     window: str = AUTO
@@ -77,10 +77,10 @@ class Settings:
     device: str = AUTO
     checkpoint: str | None = None
     propagation: Propagation = "guided"
-    detail: Detail = "auto"
-    step: Step = "auto"
     overlap: Overlap = "logit"
     on_disk: bool = False
+    detail: Detail = "auto"
+    step: Step = "auto"
 
 
 def parse_overlap(text: str) -> Overlap:

@@ -7,6 +7,7 @@ costs a quarter of the published one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from napari_medsam_lite.core.frame import FRAME, ModelFrame, Patch
 
 LEAST_VOXELS = 24
 """A look's side at least: enlarged further, voxels are only smeared."""
+
+SIZES, STRIDES = 4, 8
+"""Sizes of looks from one to its double, and places of a look within its own width."""
 
 Corners = NDArray[np.float64]
 """(4,) y0, x0, y1, x1 in voxels of the slice, inclusive as those of a `Box2D`, but not whole."""
@@ -86,16 +90,23 @@ def look_around(index: int, box: Corners, whole: ModelFrame, factor: float, side
     """A look `factor` times as wide as the longer side of `box`, in true proportions.
 
     It is square and lies inside the slice, moved where the slice ends, and smaller where the slice
-    is. `whole` is the frame of the whole slice.
+    is. `whole` is the frame of the whole slice. Sizes and places go in steps, so that a box that is
+    dragged a little, or drawn anew on the next slice, has a look that may be encoded already.
     """
     y0, x0, y1, x1 = box
     longest = factor * max((y1 - y0 + 1) * whole.aspect, x1 - x0 + 1)
-    longest = max(longest, LEAST_VOXELS)
-    height = min(max(round(longest / whole.aspect), 1), whole.height)
-    width = min(round(longest), whole.width)
-    y = round(min(max((y0 + y1 + 1 - height) / 2, 0), whole.height - height))
-    x = round(min(max((x0 + x1 + 1 - width) / 2, 0), whole.width - width))
+    size = LEAST_VOXELS * 2 ** (max(round(SIZES * math.log2(longest / LEAST_VOXELS)), 0) / SIZES)
+    height, y = _span(y0, y1, round(size / whole.aspect), whole.height)
+    width, x = _span(x0, x1, round(size), whole.width)
     return Look(index, (y, x), ModelFrame(height, width, whole.aspect, side))
+
+
+def _span(first: float, last: float, size: int, all_of_it: int) -> tuple[int, int]:
+    """Size and start of a look in one direction, round the box from `first` to `last`."""
+    size = min(max(size, 1), all_of_it)
+    stride = max(size // STRIDES, 1)
+    start = round((first + last + 1 - size) / 2 / stride) * stride
+    return size, min(max(start, 0), all_of_it - size)
 
 
 def corners_of(box: Box2D) -> Corners:

@@ -20,6 +20,7 @@ from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.core.settings import AUTO, Detail, Settings, slices_a_step
 from napari_medsam_lite.engine.answers import Network, Question, Reply, answer
 from napari_medsam_lite.engine.cache import EmbeddingCache
+from napari_medsam_lite.engine.detail import choose_looks
 from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 from napari_medsam_lite.engine.lazy_backend import Choice, LazyBackend
 from napari_medsam_lite.engine.look import Look, corners_of
@@ -112,18 +113,31 @@ class Segmenter:
                     found[look] = self.cache.put(keys[look], embedding, backend)
         return [found[look] for look in looks]
 
-    def encode_outwards(self, prepared: PreparedVolume, start: int) -> Iterator[int]:
-        """Encode whole slices from `start` outwards, until all are there or the cache is full.
+    def encode_outwards(
+        self,
+        prepared: PreparedVolume,
+        start: int,
+        boxes: Sequence[Box2D],
+        detail: Detail = "auto",
+    ) -> Iterator[int]:
+        """Encode what `boxes` would need, on slices from `start` outwards, until the cache is full.
 
-        Yields how many are there, after each.
+        Yields how many slices are ready, after each; nothing without boxes.
         """
+        corners = [corners_of(box) for box in boxes]
         nearest_first = sorted(range(prepared.slice_count), key=lambda index: abs(index - start))
-        for ready, index in enumerate(nearest_first, start=1):
-            look = Look.whole(index, prepared.frame)
-            if self._key(prepared, look) not in self.cache:
-                if self.cache.is_full:
-                    return
-                self.embed(prepared, [look])
+        for ready, index in enumerate(nearest_first if boxes else (), start=1):
+            prompts = [Prompt(index, box, box) for box in corners]
+            looks = {
+                look
+                for prompt in prompts
+                for look in choose_looks(detail, prompt, prepared.frame, len(boxes))
+            }
+            for look in looks:
+                if self._key(prepared, look) not in self.cache:
+                    if self.cache.is_full:
+                        return
+                    self.embed(prepared, [look])
             yield ready
 
     def segment_slice(

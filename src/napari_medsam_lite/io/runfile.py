@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.core.segmentation import SliceRecord, Source
 from napari_medsam_lite.core.settings import (
     AUTO,
     Settings,
@@ -58,6 +59,8 @@ class RunRecord:
         the layer's scale. None means the file's.
     ending : str
         One of `ENDINGS`.
+    slices : tuple of SliceRecord
+        What is known of each mask.
     versions : dict
         Package -> version.
     seconds : dict
@@ -74,6 +77,7 @@ class RunRecord:
     ids: tuple[int, ...] = ()
     spacing: tuple[float, float, float] | None = None
     ending: str = "finished"
+    slices: tuple[SliceRecord, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     dice: dict[str, float] = field(default_factory=dict)
@@ -88,6 +92,7 @@ def run_record(
     names: Sequence[str] = (),
     ids: Sequence[int] = (),
     ending: str = "finished",
+    slices: Sequence[SliceRecord] = (),
     seconds: Mapping[str, float] | None = None,
     dice: Mapping[str, float] | None = None,
 ) -> RunRecord:
@@ -104,6 +109,7 @@ def run_record(
         ids=tuple(ids),
         spacing=volume.spacing,
         ending=ending,
+        slices=tuple(slices),
         versions=dict(_versions()),
         seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
         dice={name: round(value, 4) for name, value in (dice or {}).items()},
@@ -196,6 +202,7 @@ def _record(content: dict[str, Any]) -> RunRecord:
         ids=_ids(_typed(content.get("ids", []), list, "ids"), len(boxes)),
         spacing=_spacing(content.get("spacing")),
         ending=_ending(content.get("ending", "finished")),
+        slices=tuple(_slice(row) for row in _typed(content.get("slices", []), list, "slices")),
         **{k: _typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
     )
 
@@ -230,6 +237,19 @@ def _box(row: Any) -> Box3D:
     corners = {corner: _typed(row[corner], int, corner) for corner in _CORNERS}
     key = row.get("key")
     return Box3D(**corners, key=None if key is None else _typed(key, int, "key"))
+
+
+def _slice(row: Any) -> SliceRecord:
+    source = row["source"]
+    if source not in get_args(Source):
+        raise ValueError(f"'source' is {source!r}")
+    return SliceRecord(
+        label=_typed(row["label"], int, "label"),
+        index=_typed(row["index"], int, "index"),
+        score=float(_typed(row["score"], (int, float), "score")),
+        source=source,
+        reason=_typed(row.get("reason", ""), str, "reason"),
+    )
 
 
 def _ids(values: list[Any], boxes: int) -> tuple[int, ...]:

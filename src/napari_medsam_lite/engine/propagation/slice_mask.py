@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.boxes import Box2D, tight_box
 from napari_medsam_lite.core.frame import ModelFrame, Patch
+from napari_medsam_lite.core.segmentation import SliceRecord, Source
 
 BOX_BATCH = 16
-
-Source = Literal["predicted", "between"]
-"""Where a mask comes from: the network, or interpolated between two slices that were asked."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,8 @@ class SliceMask:
         the mask is empty.
     shape : tuple of int
         (H, W) of the slice.
-    source : str
-        See `Source`.
-    reason : str
-        Why the object ends here, or the network was asked here too; empty where nothing is to say.
+    source, reason : str
+        See `core.segmentation.SliceRecord`.
     """
 
     object: int
@@ -82,9 +77,9 @@ class SliceMask:
             return None
         return Box2D(y + tight.y0, x + tight.x0, y + tight.y1, x + tight.x1)
 
-    def without_logits(self) -> SliceMask:
-        """What is known of the mask, without its memory."""
-        return replace(self, logits=np.zeros((0, 0), np.float32))
+    def record(self, label: int) -> SliceRecord:
+        """What is kept of the mask, painted with `label`."""
+        return SliceRecord(label, self.index, round(self.score, 4), self.source, self.reason)
 
     def inside(self, fence: Box2D) -> SliceMask:
         """The mask without what lies outside `fence`."""

@@ -1,8 +1,9 @@
-"""Reading ahead: while the user looks and draws, slices are encoded from the one shown outwards.
+"""Reading ahead: while the user looks and draws, what comes next is encoded already.
 
-It starts with Add boxes and after a run, with the image, window, axis and preset of that moment, so
-that nothing is encoded that nobody asked for; another window, preset or image ends it until one of
-the two comes again.
+Add boxes has the network loaded; after a run, what its boxes would need on the other slices is
+encoded, from the slice shown outwards. All that with the image, window, axis and preset of that
+moment, so that nothing is encoded that nobody asked for; another window, preset or image ends it
+until one of the two comes again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 
 
 class ReadAheadTask(Task):
-    """Encodes slices from `start` outwards for runs like `request`, and loads the network first."""
+    """Loads the network, and encodes what the boxes of `request` need from `start` outwards."""
 
     def __init__(
         self, request: Request, start: int, engine: SessionEngine, state: SessionState
@@ -38,7 +39,9 @@ class ReadAheadTask(Task):
         segmenter = self._engine.load(request.settings, post)
         yield "Reading ahead..."
         prepared = self._engine.prepare(request.snapshot, request.settings)
-        for ready in segmenter.encode_outwards(prepared, self._start):
+        planes = [box.plane(request.settings.axis) for box in request.boxes]
+        outwards = segmenter.encode_outwards(prepared, self._start, planes, request.settings.detail)
+        for ready in outwards:
             yield f"Reading ahead: {ready} of {prepared.slice_count} slices are ready."
 
     def on_items(self, items: list[Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from napari_medsam_lite.core.segmentation import SliceRecord
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
@@ -35,6 +36,8 @@ class RunReport:
     ----------
     ready : Ready or None
         What is in use; None before the engine is ready.
+    rows : list of SliceRecord
+        What is known of each mask, empty ones included.
     visited : dict
         Label -> slices that have an answer, empty masks included.
     found : set of int
@@ -45,6 +48,7 @@ class RunReport:
     ready: Ready | None = None
     started: datetime = field(default_factory=datetime.now)
     clock: float = field(default_factory=time.perf_counter)
+    rows: list[SliceRecord] = field(default_factory=list)
     visited: dict[int, set[int]] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
 
@@ -53,11 +57,12 @@ class RunReport:
         """How many slices have an answer."""
         return len(set().union(*self.visited.values()))
 
-    def note(self, label: int, index: int, found: bool) -> None:
-        """A mask of `label` has come for slice `index`; `found`: it is not empty."""
-        self.visited.setdefault(label, set()).add(index)
+    def note(self, row: SliceRecord, found: bool) -> None:
+        """A mask has come; `found`: it is not empty."""
+        self.rows.append(row)
+        self.visited.setdefault(row.label, set()).add(row.index)
         if found:
-            self.found.add(label)
+            self.found.add(row.label)
 
     def stale(self, before: Mapping[int, frozenset[int]]) -> list[tuple[int, int]]:
         """(label, slice) pairs painted `before` that this run, finished, left without a mask."""
@@ -122,6 +127,7 @@ class RunReport:
             ready.checkpoint_sha256,
             ids=self.request.labels,
             ending=ending.how,
+            slices=self.rows,
             seconds=seconds,
         )
 

@@ -160,7 +160,7 @@ class SegmentTask(Task):
                 f"The labels of {self.labels.name} were replaced, so the run was stopped."
             )
         self._painter.paint(item)
-        self.report.note(self._objects[item.object], item.index, bool(item.patch.any()))
+        self.report.note(item.record(self._objects[item.object]), item.area > 0)
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
