@@ -23,6 +23,9 @@ class Backend:
         self.clock, self.seconds = clock, seconds
         self.encoded, self.decoded = [], []
 
+    def prepare(self, side, progress):
+        assert side == 256
+
     def encode_images(self, frames):
         self.clock.now += self.seconds * (2 if not self.encoded else 1)
         self.encoded.append(len(frames))
