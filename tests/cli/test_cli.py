@@ -61,7 +61,7 @@ def test_nifti_in_and_out(nifti, tmp_path, ball, capsys):
     assert dice(labels[2:5] == 1, ball[1][2:5]) > 0.85
     assert (tmp_path / "o.png").stat().st_size > 1000
     assert {"read", "encode", "decode", "write", "total"} <= set(row["seconds"])
-    assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 3, "sdpa")
+    assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 9, "sdpa")
 
 
 def test_npz_in_and_out_of_a_folder(npz, tmp_path, capsys):
@@ -166,7 +166,7 @@ def test_a_run_file_lies_beside_the_labels_and_does_it_again(nifti, tmp_path, ca
     assert out.read_bytes() == (tmp_path / "a.nii.gz").read_bytes()
     (row,) = json.loads(capsys.readouterr().out)
     names = [(segment["label"], segment["name"]) for segment in row["segments"]]
-    assert names == [(1, "ball"), (2, ""), (3, "ball")]
+    assert names == [(1, "ball"), (2, "")], "boxes of one name are one object's"
     first, again = load_run(run_file), load_run(out.with_name("b.run.json"))
     assert first.settings == again.settings == Settings("liver", 0, "sdpa", "cpu")
     assert (first.boxes, first.names) == (again.boxes, again.names)
@@ -185,7 +185,10 @@ def test_a_run_with_labels_and_voxels_of_its_own_is_done_again(nifti, tmp_path, 
     first, second = tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"
     assert run(nifti, "-o", first, "--run", tmp_path / "napari.json", "--json") == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)[0]["segments"] == [{"label": 300, "name": "ball"}]
+    (segment,) = json.loads(out)[0]["segments"]
+    assert (segment["label"], segment["name"]) == (300, "ball")
+    assert [row["slice"] for row in segment["slices"]] == [2, 3, 4]
+    assert all(row["source"] == "predicted" and row["score"] > 0.5 for row in segment["slices"])
     assert "voxels are taken as 5 x 0.8 x 1.6 mm" in err
     labels = read_label_volume(first)
     np.testing.assert_array_equal(labels.data, predictor.segment_volume([box], ids=[300]))
@@ -224,7 +227,7 @@ def test_truth_as_prompt_has_a_run_file_too(npz, tmp_path, capsys):
     used = load_run(tmp_path / "a.run.json").settings
     assert (used.propagation, used.overlap) == ("published", "overwrite")
     (row,) = json.loads(capsys.readouterr().out)
-    assert row["segments"] == [{"label": 1, "name": ""}]
+    assert row["segments"] == [{"label": 1, "name": "", "slices": []}]
     assert list(row["dice"]) == ["1"]
     assert run(npz, "-o", tmp_path / "b.npz", "--run", tmp_path / "a.run.json") == 0
     assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "a.npz").read_bytes()

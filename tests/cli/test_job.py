@@ -77,7 +77,7 @@ def test_a_run_file_is_done_again(run_file):
     other = job("--run", run_file, "--axis", 0, "--overlap", "keep", "--preset", "eager")
     assert other.settings == replace(RECORD.settings, axis=0, overlap="keep", preset="eager")
     another = job("--run", run_file, "--box", "0,0,0,1,1,1")
-    assert (another.names, another.ids) == (("",), ())
+    assert (another.names, another.ids) == (("",), (1,))
 
 
 def test_auto_is_an_option_like_the_others(run_file):

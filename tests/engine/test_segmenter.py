@@ -42,7 +42,7 @@ def test_two_volumes_at_once(segmenter):
     first, second = prepare_volume(ball()[0]), prepare_volume(Volume(ball()[0].data[:, ::-1]))
     alone = [item.mask for item in segmenter.segment(first, [SEGMENT])]
     together = []
-    ahead = segmenter.encode_outwards(second, 4)
+    ahead = segmenter.encode_outwards(second, 4, [BOX])
     for item in segmenter.segment(first, [SEGMENT]):
         together.append(item.mask)
         next(ahead)
@@ -92,15 +92,19 @@ def test_a_box_without_area_is_told_with_the_axes_of_its_slice(segmenter, axis, 
 
 def test_encoding_outwards_until_all_are_there(segmenter):
     prepared, timings = prepare_volume(Volume(ball()[0].data[:3])), Timings()
-    assert list(segmenter.encode_outwards(prepared, 1)) == [1, 2, 3]
-    list(segmenter.segment_slice(prepared, 0, [BOX], "whole", timings))
+    assert list(segmenter.encode_outwards(prepared, 1, [BOX])) == [1, 2, 3]
+    list(segmenter.segment_slice(prepared, 0, [BOX], timings=timings))
     assert timings.slices_encoded == 0
 
 
+def test_without_boxes_nothing_is_encoded(segmenter):
+    assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 1, [])) == []
+
+
 def test_encoding_outwards_until_the_cache_is_full():
-    cache = EmbeddingCache(max_bytes=5 * 2**20)
+    cache = EmbeddingCache(max_bytes=3 * 2**19)
     segmenter = Segmenter("sdpa", "cpu", cache=cache)
-    assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 4)) == [1]
+    assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 4, [BOX])) == [1]
     assert len(cache) == 1
 
 

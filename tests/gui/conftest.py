@@ -43,7 +43,7 @@ class FakeSegmenter:
     def use(self, preset, device, checkpoint) -> None:
         self.wanted = (preset, device)
 
-    def load(self, progress=lambda _: None):
+    def load(self, progress=lambda _: None, sides=()):
         self.thread = threading.current_thread()
         progress("compiling, once")
         self.loading.acquire()

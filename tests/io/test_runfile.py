@@ -82,7 +82,10 @@ def test_a_file_of_the_first_version(tmp_path):
     path = tmp_path / "run.json"
     path.write_text(json.dumps(FIRST))
     run = load_run(path)
-    assert run.settings == Settings("abdomen", 0, "sdpa", "auto", None, "published", "overwrite")
+    old_ways = {"detail": "whole", "step": "1"}
+    assert run.settings == Settings(
+        "abdomen", 0, "sdpa", "auto", None, "published", "overwrite", **old_ways
+    )
     assert run.boxes == (Box3D(1, 2, 3, 4, 5, 6),)
     assert run.names == ("liver",)
     assert (run.ids, run.spacing, run.ending) == ((), None, "finished")

@@ -20,6 +20,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
+from napari_medsam_lite.core.frame import FRAME
 from napari_medsam_lite.core.segmentation import SliceRecord
 from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
@@ -166,9 +167,12 @@ class CaseRunner:
         self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]
     ) -> tuple[NDArray[Any], list[SliceRecord]]:
         """The labels, and what is known of each mask where boxes were the prompts."""
+        from napari_medsam_lite.engine.detail import sides_of
+
         settings, ids = self.job.settings, list(self._names(boxes, case))
         slices: list[SliceRecord] = []
         if boxes:
+            predictor.load(_tell, sides_of(settings, len(ids)))
             labels = predictor.segment_volume(
                 boxes,
                 overlap=settings.overlap,
@@ -181,6 +185,7 @@ class CaseRunner:
             )
             return labels, slices
         if case.gts is not None:
+            predictor.load(_tell, (FRAME,))
             return predictor.segment_from_labels(case.gts, self._progress), slices
         raise PromptError(f"{case.volume.name} carries no boxes; give them with --box or --boxes.")
 
@@ -261,5 +266,9 @@ def _predictor(preset: str, device: str, checkpoint: str | None, on_disk: bool) 
 
     cache = EmbeddingCache(disk=DiskCache() if on_disk else None)
     predictor = VolumePredictor(preset, device, checkpoint, cache)
-    predictor.load(lambda text: print(f"{text}...", file=sys.stderr))
+    predictor.load(_tell)
     return predictor
+
+
+def _tell(text: str) -> None:
+    print(f"{text}...", file=sys.stderr)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_medsam_lite.core.frame import ModelFrame
-from napari_medsam_lite.core.settings import AUTO, Detail
+from napari_medsam_lite.core.frame import FRAME, ModelFrame
+from napari_medsam_lite.core.settings import AUTO, Detail, Settings
 from napari_medsam_lite.engine.look import Corners, Look, look_around
 from napari_medsam_lite.engine.propagation.route import Prompt
 
@@ -47,6 +47,14 @@ def choose_looks(detail: Detail, prompt: Prompt, whole: ModelFrame, crowd: int) 
         look_around(prompt.index, prompt.around, whole, factor, CLOSE_SIDE)
         for factor in (JOINED_LOOKS if detail == "close" else ONE_LOOK)
     )
+
+
+def sides_of(settings: Settings, segments: int) -> tuple[int, ...]:
+    """The frames' sides that a run of so many segments is likely to need."""
+    if settings.propagation == "published" or settings.detail == "whole":
+        return (FRAME,)
+    may_share = settings.detail == AUTO and segments >= SHARED_FROM
+    return (CLOSE_SIDE, FRAME) if may_share else (CLOSE_SIDE,)
 
 
 def _is_seen_well(box: Corners, whole: ModelFrame) -> bool:

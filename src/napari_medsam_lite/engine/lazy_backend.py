@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.acceleration.choose import best_preset
 from napari_medsam_lite.acceleration.load import load_backend
-from napari_medsam_lite.core.frame import FRAME
 from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.model.weights import find_checkpoint
 
@@ -37,8 +37,10 @@ class LazyBackend:
         if choice != self._choice:
             self._choice, self._backend = choice, None
 
-    def load(self, progress: Progress = silent) -> Backend:
-        """The backend, loaded now if it was not; `progress` is told what takes long.
+    def load(self, progress: Progress = silent, sides: Sequence[int] = ()) -> Backend:
+        """The backend, loaded now if it was not, and made ready for frames of `sides`.
+
+        `progress` is told what takes long.
 
         Raises
         ------
@@ -51,7 +53,8 @@ class LazyBackend:
             if preset == AUTO:
                 preset = best_preset(checkpoint, device)
             self._backend = load_backend(preset, device, checkpoint)
-            self._backend.prepare(FRAME, progress)
+        for side in sides:
+            self._backend.prepare(side, progress)
         return self._backend
 
     def choose_again(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.backend import Backend, Progress
+from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
 from napari_medsam_lite.core.segmentation import count_slices, group_by_label
@@ -108,10 +108,10 @@ class VolumePredictor:
         """The values that became 0 and 255 when the volume was set."""
         return AS_STORED if self._prepared is None else self._prepared.limits
 
-    def load(self, progress: Progress = lambda _: None) -> Backend:
+    def load(self, progress: Progress = silent, sides: Sequence[int] = ()) -> Backend:
         """The backend, loaded now if it was not; see `Segmenter.load`."""
         with self.timings.stage("load"):
-            return self._segmenter.load(progress)
+            return self._segmenter.load(progress, sides)
 
     def set_volume(self, volume: Volume, window: str | Window | None = None, axis: int = 0) -> None:
         """Choose what is segmented; parameters and errors are those of `prepare_volume`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.backend import Backend, Embedding, Progress
+from napari_medsam_lite.acceleration.backend import Backend, Embedding, Progress, silent
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.frame import Patch
@@ -74,15 +74,18 @@ class Segmenter:
         """Load another network next time if ``"auto"`` means another preset by now."""
         self._backend.choose_again()
 
-    def load(self, progress: Progress = lambda _: None) -> Backend:
-        """The backend, loaded now if it was not; `progress` is told what takes long.
+    def load(self, progress: Progress = silent, sides: Sequence[int] = ()) -> Backend:
+        """The backend, loaded now if it was not, and made ready for frames of `sides`.
+
+        `progress` is told what takes long; other sides are made ready in silence, on their first
+        use.
 
         Raises
         ------
         BackendUnavailableError, CheckpointError, DeviceMemoryError
             Each with its reason.
         """
-        return self._backend.load(progress)
+        return self._backend.load(progress, sides)
 
     def interrupt(self) -> None:
         """Cut the encoding in flight short, where the backend can; from any thread."""

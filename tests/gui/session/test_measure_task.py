@@ -124,6 +124,7 @@ def test_measured_while_the_real_network_reads_ahead(
     session.add_boxes()
     viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(4, 5, 12, 16), Plane(0, 1)))
     viewer.dims.set_current_step(0, 1)
+    session.segment_slice()
     qtbot.waitUntil(lambda: session.state.ahead.startswith("Reading ahead: "), timeout=60_000)
 
     def encoded(preset):

@@ -68,7 +68,7 @@ def test_loading_ahead_is_told_and_a_run_waits_for_it(
 
 
 def test_what_fails_ahead_is_told_by_the_run_alone(session, segmenter, image, draw, finish, qtbot):
-    def refuse(progress=print):
+    def refuse(progress=print, sides=()):
         progress("compiling, once")
         raise BackendUnavailableError("This preset cannot be built here.")
 

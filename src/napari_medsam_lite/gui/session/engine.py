@@ -36,21 +36,26 @@ class SessionEngine:
         self._last: tuple[Snapshot, str, PreparedVolume] | None = None
         self._clearings = 0
 
-    def load(self, settings: Settings, tell: Tell) -> Segmenter:
-        """The segmenter as `settings` want it, loaded; `tell` hears what takes long.
+    def load(self, settings: Settings, tell: Tell, objects: int = 1) -> Segmenter:
+        """The segmenter as `settings` want it, loaded and ready for a run of so many `objects`.
+
+        `tell` hears what takes long.
 
         Raises
         ------
         MedSAMLiteError
             Whatever the engine refuses, in one sentence.
         """
+        from napari_medsam_lite.engine.detail import sides_of
+
         # The main thread may call `clear` meanwhile: what was begun before it is not kept.
         clearings = self._clearings
         segmenter = self._segmenter or self._make_segmenter()
         if clearings == self._clearings:
             self._segmenter = segmenter
         segmenter.use(settings.preset, settings.device, settings.checkpoint)
-        segmenter.load(lambda text: tell(f"{text.capitalize()}..."))
+        sides = sides_of(settings, objects)
+        segmenter.load(lambda text: tell(f"{text.capitalize()}..."), sides)
         _use_disk(segmenter, settings.on_disk)
         return segmenter
 

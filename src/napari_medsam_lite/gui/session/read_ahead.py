@@ -36,9 +36,11 @@ class ReadAheadTask(Task):
     def work(self) -> Iterator[str]:
         """Yields how far it is."""
         request = self._request
-        segmenter = self._engine.load(request.settings, post)
+        segmenter = self._engine.load(request.settings, post, len(request.boxes))
         yield "Reading ahead..."
         prepared = self._engine.prepare(request.snapshot, request.settings)
+        if not request.boxes:
+            yield "The network is ready."
         planes = [box.plane(request.settings.axis) for box in request.boxes]
         outwards = segmenter.encode_outwards(prepared, self._start, planes, request.settings.detail)
         for ready in outwards:

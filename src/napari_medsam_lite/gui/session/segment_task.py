@@ -94,7 +94,9 @@ class SegmentTask(Task):
         """Segment, yielding masks as they are ready."""
         request, settings = self.request, self.request.settings
         yield Doing("Loading the network...")
-        segmenter = self._around.engine.load(settings, lambda text: post(Doing(text)))
+        segmenter = self._around.engine.load(
+            settings, lambda text: post(Doing(text)), len(self._objects)
+        )
         backend = segmenter.load()
         yield Doing("Reading the image...")
         prepared = self._around.engine.prepare(request.snapshot, settings)
