@@ -9,6 +9,7 @@ from typing import Any
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_warning
+from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.core.boxes import Box3D
@@ -41,6 +42,7 @@ from napari_medsam_lite.gui.viewer.geometry import (
 )
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers, OwnLayers
 
+PRELOAD_AFTER_MS = 300
 Method = Callable[["SessionController"], None]
 
 
@@ -101,8 +103,8 @@ class SessionController:
         self.runner.join()
         self._watch.open()
         self._ahead.open()
-        if not self.runner.idling:
-            self.runner.idle(PreloadTask())
+        # Not at once: imports take Python's lock from the dock, which is being built.
+        QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
     def close(self) -> None:
         """End the run in flight and let go of all that is large; the viewer's layers stay."""
@@ -191,6 +193,10 @@ class SessionController:
     def redo(self) -> None:
         """Do the run again that was taken back last, without computing anything."""
         self._go_through(self._undo.redo, "done again in")
+
+    def _preload(self) -> None:
+        if self._open and not self.runner.idling:
+            self.runner.idle(PreloadTask())
 
     def _pressed(self) -> tuple[Image, Snapshot, OwnLayers]:
         """The chosen image, checked, and its layers, looked for once a press."""
