@@ -20,7 +20,7 @@ from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.segmentation import Segment
-from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.core.settings import AUTO, Detail
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
 from napari_medsam_lite.engine.prepared import PreparedVolume, prepare_volume
@@ -56,6 +56,10 @@ class QualityPlan:
     window: str = AUTO
     preset: str = AUTO
     device: str = AUTO
+
+
+DETAILS: tuple[Detail, ...] = ("whole", "auto")
+"""Both sizes of the network."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def _warm_up(bench: _Bench) -> None:
     """Let what a network does on its first image be done: it is no cost of the first way."""
     _, height, width = bench.case.volume.shape
     whole = Box2D(0, 0, height - 1, width - 1)
-    list(bench.segmenter.segment_slice(bench.prepared, 0, [whole]))
+    for detail in DETAILS:
+        list(bench.segmenter.segment_slice(bench.prepared, 0, [whole], detail))
 
 
 def _volume(bench: _Bench, way: Way) -> WayScore:

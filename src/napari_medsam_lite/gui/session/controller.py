@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -243,15 +244,16 @@ class SessionController:
             return
         self.state.tell(last_word)
         if self._open and task.image == self.state.image:
-            self._read_ahead()
+            self._read_ahead(task.request)
 
-    def _read_ahead(self) -> None:
-        """Encode what a next run would need, as things are chosen now."""
+    def _read_ahead(self, done: Request) -> None:
+        """Encode what the boxes that were `done` would need elsewhere, as things are chosen now."""
         with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
             image = chosen_image(self.state)
             axis = shown_axis(image, self.viewer.dims)
-            request = request_ahead(self.state, axis, self._latest_snapshot())
-            self._ahead.follow(request, image)
+            asked = request_ahead(self.state, axis, self._latest_snapshot())
+            boxes = done.boxes if axis == done.settings.axis else ()
+            self._ahead.follow(replace(asked, boxes=boxes), image)
 
     def _on_removed(self, layer: Layer) -> None:
         self._stop_if(layer, f"{layer.name} was removed, so the run was stopped.")
