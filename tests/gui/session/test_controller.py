@@ -320,14 +320,14 @@ def test_history_has_the_latest_run_first(session, image, viewer, draw, finish):
     volume, one = session.state.history
     assert (one.kind, one.image, one.boxes, one.slices, one.preset) == ("slice", "CT", 2, 1, "sdpa")
     assert (volume.kind, volume.boxes, volume.slices, volume.ending) == ("volume", 2, 8, "finished")
-    assert 0 < volume.seconds < 5
+    assert 0 < volume.seconds < 60
 
 
 def start_and_hold(session, segmenter, qtbot, masks):
     """Start a volume run and let it give `masks` masks, no more."""
     segmenter.gate = threading.Semaphore(masks)
     session.segment_volume()
-    qtbot.waitUntil(lambda: session.state.done == masks, timeout=5000)
+    qtbot.waitUntil(lambda: session.state.done == masks)
 
 
 def test_slices_appear_while_it_runs_and_cancel_keeps_them(
@@ -673,7 +673,7 @@ def test_labels_replaced_during_a_run_stop_it(session, image, viewer, draw, segm
     labels = labels_of(viewer)
     labels.data = np.zeros((3, 4, 5), np.uint8)
     segmenter.gate.release(100)
-    qtbot.waitUntil(lambda: not session.state.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not session.state.busy)
     told_problem(session, "The labels of CT labels were replaced")
     session.undo()
     assert not labels.data.any()
