@@ -258,6 +258,21 @@ def test_nothing_found_is_said(session, image, viewer, draw, finish, segmenter):
 # --- the run itself
 
 
+def test_the_last_mask_and_the_end_are_one_redraw(
+    session, image, viewer, draw, finish, monkeypatch
+):
+    labels = segmented(session, image, viewer, draw, finish)
+    session.undo()
+    redraws, refresh = [], Labels.refresh
+    monkeypatch.setattr(
+        Labels, "refresh", lambda *args, **how: (redraws.append(1), refresh(*args, **how))
+    )
+    session.segment_slice()
+    finish()
+    assert labels.data.any()
+    assert len(redraws) == 1
+
+
 def test_choices_reach_the_engine_and_what_is_in_use_is_told(
     session, image, draw, finish, segmenter
 ):
