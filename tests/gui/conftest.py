@@ -98,13 +98,19 @@ class FakeSegmenter:
 @pytest.fixture(autouse=True)
 def no_leaked_threads():
     yield
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         left = [t for t in threading.enumerate() if t.name == THREAD_NAME]
         if not left:
             return
         time.sleep(0.01)
     pytest.fail(f"threads left behind: {left}")
+
+
+@pytest.fixture(autouse=True)
+def no_early_imports(monkeypatch):
+    """All is imported here, and the tests look at the idle work that they have asked for."""
+    monkeypatch.setattr(SessionController, "_preload", lambda _: None)
 
 
 @pytest.fixture
@@ -186,6 +192,6 @@ def finish(session, qtbot):
     """Wait until the run in flight has ended."""
 
     def finish():
-        qtbot.waitUntil(lambda: not session.state.busy, timeout=5000)
+        qtbot.waitUntil(lambda: not session.state.busy)
 
     return finish

@@ -136,7 +136,7 @@ def open_window(make_napari_viewer, qtbot):
 @pytest.fixture(autouse=True)
 def no_leaked_threads():
     yield
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while any(t.name == THREAD_NAME for t in threading.enumerate()):
         assert time.monotonic() < end, "the worker thread outlived its window"
         time.sleep(0.02)

@@ -180,7 +180,7 @@ def test_closing_the_viewer_during_a_run_ends_the_thread(open_window, phantom, q
     assert len(worker_threads()) == 1
     viewer.close()
     assert not window.state.busy
-    qtbot.waitUntil(lambda: not worker_threads(), timeout=20_000)
+    qtbot.waitUntil(lambda: not worker_threads())
     assert window.state.done < window.state.total
 
 

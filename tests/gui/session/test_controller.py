@@ -259,6 +259,21 @@ def test_nothing_found_is_said(session, image, viewer, draw, finish, segmenter):
 # --- the run itself
 
 
+def test_the_last_mask_and_the_end_are_one_redraw(
+    session, image, viewer, draw, finish, monkeypatch
+):
+    labels = segmented(session, image, viewer, draw, finish)
+    session.undo()
+    redraws, refresh = [], Labels.refresh
+    monkeypatch.setattr(
+        Labels, "refresh", lambda *args, **how: (redraws.append(1), refresh(*args, **how))
+    )
+    session.segment_slice()
+    finish()
+    assert labels.data.any()
+    assert len(redraws) == 1
+
+
 def test_choices_reach_the_engine_and_what_is_in_use_is_told(
     session, image, draw, finish, segmenter
 ):
@@ -321,14 +336,14 @@ def test_history_has_the_latest_run_first(session, image, viewer, draw, finish):
     volume, one = session.state.history
     assert (one.kind, one.image, one.boxes, one.slices, one.preset) == ("slice", "CT", 2, 1, "sdpa")
     assert (volume.kind, volume.boxes, volume.slices, volume.ending) == ("volume", 2, 8, "finished")
-    assert 0 < volume.seconds < 5
+    assert 0 < volume.seconds < 60
 
 
 def start_and_hold(session, segmenter, qtbot, masks):
     """Start a volume run and let it give `masks` masks, no more."""
     segmenter.gate = threading.Semaphore(masks)
     session.segment_volume()
-    qtbot.waitUntil(lambda: session.state.done == masks, timeout=5000)
+    qtbot.waitUntil(lambda: session.state.done == masks)
 
 
 def test_slices_appear_while_it_runs_and_cancel_keeps_them(
@@ -674,7 +689,7 @@ def test_labels_replaced_during_a_run_stop_it(session, image, viewer, draw, segm
     labels = labels_of(viewer)
     labels.data = np.zeros((3, 4, 5), np.uint8)
     segmenter.gate.release(100)
-    qtbot.waitUntil(lambda: not session.state.busy, timeout=5000)
+    qtbot.waitUntil(lambda: not session.state.busy)
     told_problem(session, "The labels of CT labels were replaced")
     session.undo()
     assert not labels.data.any()
