@@ -41,6 +41,8 @@ NAMES = [
     "read_ahead",
     "on_disk",
     "overlap",
+    "detail",
+    "step",
     "segment_slice",
     "segment_volume",
     "z_from",
@@ -95,6 +97,8 @@ def test_choices(widget):
     assert items(part(widget, "preset", QComboBox)) == ["auto", *PRESETS]
     assert items(part(widget, "device", QComboBox)) == ["auto", "cpu", "cuda", "mps"]
     assert items(part(widget, "overlap", QComboBox)) == ["logit", "keep", "overwrite"]
+    assert items(part(widget, "detail", QComboBox)) == ["auto", "whole", "close"]
+    assert items(part(widget, "step", QComboBox)) == ["auto", "1", "2", "3", "4"]
 
 
 @pytest.fixture

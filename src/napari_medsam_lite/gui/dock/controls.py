@@ -23,8 +23,10 @@ from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, Window
 from napari_medsam_lite.gui.session.state import (
     AS_SHOWN,
+    DETAILS,
     DEVICES,
     OVERLAPS,
+    STEPS,
     SessionState,
 )
 
@@ -170,14 +172,28 @@ def overlap_choice(state: SessionState) -> ComboBox:
     )
 
 
+def detail_choice(state: SessionState) -> ComboBox:
+    """What the network is shown of a slice."""
+    options = {str(name): hint for name, hint in DETAILS.items()}
+    return choice(state, "detail", options, "What the network is shown of a slice.")
+
+
+def step_choice(state: SessionState) -> ComboBox:
+    """On which slices Segment volume asks the network."""
+    options = {str(name): hint for name, hint in STEPS.items()}
+    return choice(
+        state, "step", options, "On every how many slices Segment volume asks the network."
+    )
+
+
 def read_ahead_choice(state: SessionState) -> CheckBox:
     """Whether slices may be encoded before they are asked for."""
     control = named(
         CheckBox(
             text="Read ahead",
-            tooltip="From Add boxes on, while you look and draw, loads the network and encodes the "
-            "slices around the one shown, so that the next box is answered at once. It rests while "
-            "you work in other layers.",
+            tooltip="From Add boxes on, loads the network; after a run, while you look and draw, "
+            "encodes what its boxes would need on the slices around the one shown, so that the "
+            "next box is answered at once. It rests while you work in other layers.",
         ),
         "read_ahead",
     )

@@ -48,6 +48,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
 
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
     ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
+    ``detail``, ``step``,
     ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
     ``redo``, ``status``, ``history``, ``save_run``.
 
@@ -140,6 +141,12 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         return group(
             "Segment",
             ("Overlap", controls.overlap_choice(state)),
+            (
+                "Detail",
+                side_by_side(
+                    controls.detail_choice(state), QLabel("step"), controls.step_choice(state)
+                ),
+            ),
             ("Slices", side_by_side(first, QLabel("to"), last)),
             self._run_buttons(),
             self._progress_row(),

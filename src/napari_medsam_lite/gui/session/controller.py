@@ -249,11 +249,10 @@ class SessionController:
     def _read_ahead(self, done: Request) -> None:
         """Encode what the boxes that were `done` would need elsewhere, as things are chosen now."""
         with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
-            image = chosen_image(self.state)
-            axis = shown_axis(image, self.viewer.dims)
+            axis = shown_axis(image := chosen_image(self.state), self.viewer.dims)
             asked = request_ahead(self.state, axis, self._latest_snapshot())
-            boxes = done.boxes if axis == done.settings.axis else ()
-            self._ahead.follow(replace(asked, boxes=boxes), image)
+            same = axis == done.settings.axis
+            self._ahead.follow(replace(asked, boxes=done.boxes if same else ()), image)
 
     def _on_removed(self, layer: Layer) -> None:
         self._stop_if(layer, f"{layer.name} was removed, so the run was stopped.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
-from napari_medsam_lite.core.settings import AUTO, Overlap, Settings
+from napari_medsam_lite.core.settings import AUTO, Detail, Overlap, Settings, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,18 @@ OVERLAPS: dict[Overlap, str] = {
     "logit": "among the boxes of a run the surer mask wins; other labels stay as they are",
     "keep": "among the boxes of a run the earlier one wins; other labels stay as they are",
     "overwrite": "later masks replace what they meet, other labels too",
+}
+DETAILS: dict[Detail, str] = {
+    "auto": "a close look at each object; where many large ones share a slice, all of it once",
+    "whole": "all of each slice, as published: small organs are seen coarsely",
+    "close": "three close looks at each object, joined: the best masks, at three times the price",
+}
+STEPS: dict[Step, str] = {
+    "auto": "every 6 mm or so; in between only where the masks disagree",
+    "1": "every slice",
+    "2": "every second slice, and where the masks disagree",
+    "3": "every third slice, and where the masks disagree",
+    "4": "every fourth slice, and where the masks disagree",
 }
 Kind = Literal["slice", "volume"]
 
@@ -80,8 +92,8 @@ class SessionState:
     window, preset, device : str
         As chosen; ``"auto"`` leaves the choice to the engine, the window ``"as shown"`` to the
         image layer.
-    overlap : str
-        See `core.settings.Overlap`.
+    overlap, detail, step : str
+        See `core.settings`.
     z_from, z_to, z_last : int
         First and last slice (inclusive) of a volume run, and the last slice that there is, across
         the axis that the viewer steps through.
@@ -115,6 +127,8 @@ class SessionState:
     preset: str = AUTO
     device: str = AUTO
     overlap: Overlap = Settings.overlap
+    detail: Detail = Settings.detail
+    step: Step = Settings.step
     z_from: int = 0
     z_to: int = 0
     z_last: int = 0
@@ -140,6 +154,8 @@ class SessionState:
             device=self.device,
             overlap=self.overlap,
             on_disk=self.on_disk,
+            detail=self.detail,
+            step=self.step,
         )
 
     def tell(self, message: str, problem: bool = False) -> None:
