@@ -2,9 +2,9 @@
 
     python benchmarks/against_published.py CASE.npz --preset openvino
 
-Both as whole processes: start, loading, reading, network, writing. The published way encodes a slice
-again for every box, in eager float32; ours is `medsam-lite segment` with its defaults. With labels
-of truth beside (``--truth LABELS.npz`` with ``gts``), the mean Dice of both is printed too.
+Both as whole processes: start, loading, reading, network, writing. The published way encodes a
+slice again for every box, in eager float32; ours is `medsam-lite segment` with its defaults. With
+labels of truth beside (``--truth LABELS.npz`` with ``gts``), the mean Dice of both is printed too.
 """
 
 from __future__ import annotations
