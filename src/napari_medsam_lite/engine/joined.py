@@ -27,7 +27,8 @@ def boxes_for(look: Look, box: Corners) -> NDArray[np.float32]:
         np.concatenate([np.minimum(low - by, middle), np.maximum(high + by, middle)])
         for by in (SHIFTS[:1] if look.is_whole else SHIFTS)
     ]
-    return np.clip(np.stack(grown), 0, look.frame.side).astype(np.float32)
+    asked: NDArray[np.float32] = np.clip(np.stack(grown), 0, look.frame.side).astype(np.float32)
+    return asked
 
 
 def join(looks: Sequence[Look], logits: Sequence[NDArray[np.float32]]) -> Patch:
