@@ -1,4 +1,6 @@
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.frame import ModelFrame
@@ -26,6 +28,22 @@ def test_boxes_stay_inside_the_frame():
     boxes = boxes_for(look, BOX)
     assert boxes.min() == 0
     assert boxes.max() == 127 + 1
+    assert boxes_for(Look.whole(0, WHOLE), np.array([-4, -4, 520, 514.0])).tolist() == [
+        [0, 0, 256, 256]
+    ]
+
+
+@given(
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.sampled_from([0.1, 1.0, 12.0]),
+    st.sampled_from([1.5, 3.0]),
+)
+def test_a_thin_box_made_smaller_does_not_end_before_it_starts(rows, columns, aspect, factor):
+    box = corners_of(Box2D(100, 100, 100 + rows, 100 + columns))
+    look = look_around(0, box, ModelFrame(256, 256, aspect), factor, 128)
+    boxes = boxes_for(look, box)
+    assert (boxes[:, :2] <= boxes[:, 2:]).all()
 
 
 def test_the_answers_of_one_look_are_averaged():

@@ -6,7 +6,6 @@ averaged: the network is jumpy in its box, and decoding is cheap.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,17 +15,20 @@ from napari_medsam_lite.core.boxes import tight_box
 from napari_medsam_lite.core.frame import Patch
 from napari_medsam_lite.engine.look import Corners, Look
 
-SHIFTS = tuple(int(x) for x in os.environ.get("SHIFTS", "0,-2,2").split(","))
+SHIFTS = (0, -2, 2)
 """Frame pixels that a box is grown by; the first answer's score counts."""
 
 
 def boxes_for(look: Look, box: Corners) -> NDArray[np.float32]:
     """(N, 4) XYXY in frame pixels: what `look` is asked for `box`."""
-    asked = look.box_to_frame(box)
-    if look.is_whole:
-        return asked[None]
-    grown = [asked + np.array([-by, -by, by, by], np.float32) for by in SHIFTS]
-    return np.stack([np.clip(one, 0, look.frame.side) for one in grown])
+    low, high = np.split(look.box_to_frame(box), 2)
+    middle = (low + high) / 2  # a thin box made smaller must not end before it starts
+    grown = [
+        np.concatenate([np.minimum(low - by, middle), np.maximum(high + by, middle)])
+        for by in (SHIFTS[:1] if look.is_whole else SHIFTS)
+    ]
+    asked: NDArray[np.float32] = np.clip(np.stack(grown), 0, look.frame.side).astype(np.float32)
+    return asked
 
 
 def join(looks: Sequence[Look], logits: Sequence[NDArray[np.float32]]) -> Patch:

@@ -176,6 +176,26 @@ def test_how_many_segments_a_slice_has():
     assert [counts[z] for z in range(6)] == [0, 1, 2, 2, 1, 0]
 
 
+def test_boxes_of_one_segment_on_one_slice_are_a_crowd_as_those_of_many():
+    four = [key_box(1, (10 * n, 10, 10 * n + 5, 20)) for n in range(4)]
+    assert crowd([Segment(tuple(four))], 0) == crowd([Segment((one,)) for one in four], 0)
+
+
+def test_of_many_segments_masks_come_before_all_are_answered():
+    """Between two masks, the run can be cancelled."""
+    answer, answered = Scripted(still), 0
+
+    def count(asked):
+        nonlocal answered
+        for mask in answer(asked):
+            answered += 1
+            yield mask
+
+    seen = [answered for _ in propagate([Segment((box(0, 6),))] * 50, 0, 1, (1, 1), 1.0, count)]
+    assert len(seen) == 50 * 7
+    assert max(np.diff(seen)) <= 2
+
+
 def test_a_route_stops_at_key_slices_and_at_the_end():
     route = Route((box(0, 10, key=3), key_box(6)), 0, 4, (1.0, 1.0), 1.0)
     assert route.next_stop(3, 1) == 6

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
-from napari_medsam_lite.core.segmentation import Segment
+from napari_medsam_lite.core.segmentation import Segment, extent_of
 from napari_medsam_lite.engine.propagation.route import Prompt, Route
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.engine.propagation.walk import walk
@@ -36,25 +37,22 @@ def propagate(
     """
     tracks = [(owner, track) for owner, part in enumerate(segments) for track in part.tracks(axis)]
     walks = [walk(Route(track, axis, step, pixel_mm, slice_mm)) for _, track in tracks]
-    rounds = {number: next(walker) for number, walker in enumerate(walks)}
+    rounds = [(number, next(walker).prompts) for number, walker in enumerate(walks)]
     while rounds:
-        for number, now in rounds.items():
+        # Neighbouring slices together, so that one encoding serves all that need it; but all of one
+        # track at once, so that its masks can be shown, and the run cancelled, before the last is.
+        rounds.sort(key=lambda entry: min(prompt.index for prompt in entry[1]))
+        answers = answer([(number, prompt) for number, prompts in rounds for prompt in prompts])
+        further = []
+        for number, prompts in rounds:
+            now = walks[number].send(list(islice(answers, len(prompts))))
             yield from (replace(mask, object=tracks[number][0]) for mask in now.finished)
-        rounds = {number: now for number, now in rounds.items() if now.prompts}
-        asked = [(number, prompt) for number, now in rounds.items() for prompt in now.prompts]
-        # Neighbouring slices together, so that one encoding serves all that need it.
-        order = sorted(range(len(asked)), key=lambda place: asked[place][1].index)
-        answers = dict(zip(order, answer([asked[place] for place in order]), strict=True))
-        sent = {number: list[SliceMask]() for number in rounds}
-        for place, (number, _) in enumerate(asked):
-            sent[number].append(answers[place])
-        rounds = {number: walks[number].send(masks) for number, masks in sent.items()}
+            if now.prompts:
+                further.append((number, now.prompts))
+        rounds = further
 
 
 def crowd(segments: Sequence[Segment], axis: int) -> Counter[int]:
-    """How many segments each slice has."""
-    return Counter(
-        index
-        for first, last in (part.extent(axis) for part in segments)
-        for index in range(first, last + 1)
-    )
+    """How many tracks each slice has; each asks for a mask of its own."""
+    extents = (extent_of(track, axis) for part in segments for track in part.tracks(axis))
+    return Counter(index for first, last in extents for index in range(first, last + 1))
