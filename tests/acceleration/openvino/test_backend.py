@@ -15,6 +15,7 @@ from napari_medsam_lite.acceleration.load import load_backend
 from napari_medsam_lite.acceleration.openvino.files import network_files
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import Interrupted, MedSAMLiteError
+from napari_medsam_lite.core.frame import FRAME
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,7 @@ def test_nncf_makes_an_encoder_of_8_bits(copy, backend, checkpoint, frames, monk
         "napari_medsam_lite.acceleration.openvino.export.ct_like_frames", lambda **_: frames[:1]
     )
     network = load_backend("openvino-int8", "cpu", checkpoint)
+    network.prepare(FRAME)
     (folder,) = copy.parent.glob("*-int8-*")
     assert b'"i8"' in (folder / "encoder.xml").read_bytes()
     pairs = zip(masks(network, frames) > 0, masks(backend, frames) > 0, strict=True)
