@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from napari_medsam_lite import Box3D, VolumePredictor, read_volume
 from napari_medsam_lite.cli import cases, main
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.io.boxes import parse_named_box
 from napari_medsam_lite.io.formats import read_label_volume
 from napari_medsam_lite.io.runfile import load_run, run_record, save_run
 from napari_medsam_lite.model.weights import OFFICIAL_SHA256
@@ -258,7 +260,19 @@ def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert f"Example: medsam-lite {command}" in capsys.readouterr().out.replace("\n", " ")
+    assert f"Example: medsam-lite {command}" in capsys.readouterr().out
+
+
+def test_help_of_segment_shows_key_boxes_as_they_are_typed(capsys):
+    with pytest.raises(SystemExit):
+        main(["segment", "--help"])
+    last = capsys.readouterr().out.rpartition("key box on three slices:")[2]
+    boxes = [parse_named_box(word) for word in shlex.split(last) if "@" in word]
+    assert [(name, box.z0, box.z1) for name, box in boxes] == [
+        ("kidney", 20, 20),
+        ("kidney", 30, 30),
+        ("kidney", 42, 42),
+    ]
 
 
 @pytest.fixture

@@ -31,12 +31,13 @@ Commands = Any
 def add_command(
     commands: Commands, name: str, help_text: str, example: str, run: Callable[..., int]
 ) -> argparse.ArgumentParser:
-    """A command with the options that every command has."""
+    """A command with the options that every command has; `example` may have several lines."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help_text,
         description=help_text,
         epilog=f"Example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # examples stay as they are typed
     )
     parser.add_argument("--json", action="store_true", help="print for machines")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")

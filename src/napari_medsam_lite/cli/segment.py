@@ -55,6 +55,13 @@ from napari_medsam_lite.model.weights import find_checkpoint
 OPTIONS = ("window", "axis", "propagation", "detail", "step", "overlap", "preset", "device")
 """Those that are settings; None if not given."""
 
+EXAMPLE = """\
+medsam-lite segment ct.nii.gz -o liver.nii.gz --box 40,60,10,180,200,50 --window liver
+
+One object with a key box on three slices:
+medsam-lite segment ct.nii.gz -o kidney.nii.gz --box kidney@90,120,20,130,170,20 \\
+    --box kidney@85,115,30,135,175,30 --box kidney@92,125,42,125,160,42"""
+
 
 def add_commands(commands: Commands) -> None:
     """Add ``segment``."""
@@ -62,7 +69,7 @@ def add_commands(commands: Commands) -> None:
         commands,
         "segment",
         "segment .npz and .nii[.gz] files, or folders of them",
-        "medsam-lite segment ct.nii.gz -o liver.nii.gz --box 40,60,10,180,200,50 --window liver",
+        EXAMPLE,
         run,
     )
     add = parser.add_argument
@@ -86,7 +93,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME@]x0,y0,z0,x1,y1,z1",
-        help="inclusive voxel corners, once an object; boxes of one NAME belong to one object, and "
+        help="inclusive voxel corners, repeatable; boxes of one NAME belong to one object, and "
         "those on one slice (z0 = z1) are its key boxes",
     )
     add("--boxes", metavar="FILE", help="boxes from a .json or .csv file, with names if wanted")

@@ -83,6 +83,12 @@ def test_when_masks_may_not_be_filled_in(first, second, words):
     assert words in reason
 
 
+def test_specks_are_no_parts():
+    specked = np.where(disc(0, 20).mask, 5, -5).astype(np.float32)
+    specked[2:4, 2:4] = 5
+    assert not disagreement(disc(0, 20), SliceMask(0, 4, 0.9, (0, 0), specked, SHAPE))
+
+
 def test_one_part_and_two_disagree():
     two = np.where(disc(0, 20).mask, 5, -5).astype(np.float32)
     two[50:53] = -5

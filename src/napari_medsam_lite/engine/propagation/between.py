@@ -15,6 +15,7 @@ from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 LEAST_AREA_RATIO = 0.6
 LEAST_DICE = 0.7
 LEAST_SCORE = 0.6
+LEAST_PART = 0.05
 FARTHEST = 8.0
 """Voxels from the border, beyond which the logit of an interpolated mask stays the same."""
 
@@ -35,7 +36,7 @@ def disagreement(first: SliceMask, second: SliceMask) -> str:
         return "neighbours of another size"
     if 2 * np.count_nonzero(a & b) < LEAST_DICE * (first.area + second.area):
         return "neighbours in another place"
-    if label(a)[1] != label(b)[1]:
+    if _parts(a) != _parts(b):
         return "neighbours in another number of parts"
     return ""
 
@@ -61,6 +62,12 @@ def masks_between(first: SliceMask, second: SliceMask, aspect: float = 1.0) -> I
             source="between",
             reason="",
         )
+
+
+def _parts(mask: NDArray[np.bool_]) -> int:
+    """How many parts there are, specks not counted."""
+    areas = np.bincount(label(mask)[0].ravel())[1:]
+    return int(np.count_nonzero(areas >= LEAST_PART * areas.sum()))
 
 
 def _corner(first: SliceMask, second: SliceMask) -> tuple[int, int]:

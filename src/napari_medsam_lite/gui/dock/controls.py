@@ -206,8 +206,8 @@ def on_disk_choice(state: SessionState) -> CheckBox:
     control = named(
         CheckBox(
             text="Keep on disk",
-            tooltip="Keeps what the encoder computed, 2 MB a slice and 10 GiB at most, so that an "
-            "image opened again is answered at once.",
+            tooltip="Keeps what the encoder computed, 10 GiB at most, so that the same boxes on an "
+            "image opened again are answered at once.",
         ),
         "on_disk",
     )

@@ -48,9 +48,8 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
 
     Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
     ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
-    ``detail``, ``step``,
-    ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``, ``cancel``, ``undo``,
-    ``redo``, ``status``, ``history``, ``save_run``.
+    ``detail``, ``step``, ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``,
+    ``cancel``, ``undo``, ``redo``, ``status``, ``history``, ``save_run``.
 
     Parameters
     ----------
@@ -141,12 +140,8 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         return group(
             "Segment",
             ("Overlap", controls.overlap_choice(state)),
-            (
-                "Detail",
-                side_by_side(
-                    controls.detail_choice(state), QLabel("step"), controls.step_choice(state)
-                ),
-            ),
+            ("Detail", controls.detail_choice(state)),
+            ("Step", controls.step_choice(state)),
             ("Slices", side_by_side(first, QLabel("to"), last)),
             self._run_buttons(),
             self._progress_row(),
