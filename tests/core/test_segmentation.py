@@ -27,7 +27,17 @@ def test_key_boxes_make_one_track_and_fences_one_each():
 
 def test_two_key_boxes_on_one_slice_are_two_parts():
     left, right = Box3D(4, 0, 0, 4, 9, 9), Box3D(4, 30, 30, 4, 39, 39)
-    assert Segment((left, right, box(9, 9))).tracks(0) == [(left, box(9, 9)), (right,)]
+    assert Segment((left, right, box(9, 9))).tracks(0) == [(left,), (right, box(9, 9))]
+
+
+def test_a_key_box_belongs_to_the_part_that_it_lies_nearest_to():
+    """Whatever part was drawn first on the next slice: masks must not cross over."""
+
+    def part(index, start):
+        return Box3D(index, start, start, index, start + 9, start + 9)
+
+    boxes = (part(4, 0), part(4, 30), part(8, 31), part(8, 1))
+    assert Segment(boxes).tracks(0) == [(boxes[0], boxes[3]), (boxes[1], boxes[2])]
 
 
 def test_the_extent_of_all_boxes():

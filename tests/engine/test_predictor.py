@@ -87,6 +87,15 @@ def test_a_volume(ready, volume, truth):
     assert ((labels[3:6] > 0) & inside).sum() / ((labels[3:6] > 0) | inside).sum() > 0.8
 
 
+def test_as_published_two_boxes_of_one_label_are_counted_each(ready):
+    told = []
+    boxes = [Box3D(3, 28, 38, 4, 72, 92, key=3), Box3D(3, 28, 38, 5, 72, 92, key=5)]
+    ready.segment_volume(
+        boxes, propagation="published", ids=[2, 2], progress=lambda *now: told.append(now)
+    )
+    assert told == [(done, 5) for done in range(1, 6)]
+
+
 def test_across_the_rows(predictor, volume):
     turned = Volume(volume.data.transpose(1, 0, 2), (1, 3, 1))
     predictor.set_volume(volume)
@@ -163,6 +172,8 @@ def test_wrong_names(ready, volume):
         ready.set_volume(volume, axis=3)
     with pytest.raises(MedSAMLiteError, match="guided, published"):
         list(ready.propagate_in_volume([], "sideways"))
+    with pytest.raises(MedSAMLiteError, match="no detail 'near'"):
+        ready.predict_slice(4, [BOX], "near")
     with pytest.raises(PromptError, match="differ in shape"):
         ready.segment_from_labels(np.zeros((2, 2, 2), np.uint8))
 

@@ -57,11 +57,6 @@ class FakeSegmenter:
             checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
         )
 
-    def segment_slice(self, prepared, index, boxes, detail):
-        self.prepared.append(prepared)
-        for i, box in enumerate(boxes):
-            yield self._answer(i, index, box, prepared)
-
     def segment(self, prepared, segments, settings):
         assert threading.current_thread().name == THREAD_NAME
         assert settings.propagation == "guided"

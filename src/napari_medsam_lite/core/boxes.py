@@ -43,6 +43,11 @@ class Box2D:
             )
         return clipped
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(y, x) of its middle, in voxels."""
+        return (self.y0 + self.y1) / 2, (self.x0 + self.x1) / 2
+
     def __str__(self) -> str:
         return self._in_words("yx")
 

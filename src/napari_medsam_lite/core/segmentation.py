@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from napari_medsam_lite.core.boxes import Box3D
+from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import PromptError
 
 Source = Literal["predicted", "between"]
@@ -74,7 +75,8 @@ class Segment:
     def tracks(self, axis: int) -> list[tuple[Box3D, ...]]:
         """Boxes that belong to one way through the volume: each fence alone, key boxes together.
 
-        Of two key boxes on one slice, the second begins another track: they are two parts.
+        Of two key boxes on one slice, the second begins another track: they are two parts. Where
+        there are several, a key box belongs to the one that it lies nearest to.
         """
         fences: list[tuple[Box3D, ...]] = []
         keyed: list[dict[int, Box3D]] = []
@@ -84,11 +86,21 @@ class Segment:
                 fences.append((box,))
                 continue
             slice_of_it = first if box.key is None else box.key
-            track = next((t for t in keyed if slice_of_it not in t), None)
-            if track is None:
-                keyed.append(track := {})
-            track[slice_of_it] = box
+            free = [track for track in keyed if slice_of_it not in track]
+            if not free:
+                keyed.append({})
+                free = keyed[-1:]
+            plane = box.plane(axis)
+            nearest = min(free, key=lambda track: _distance_to(track, plane, axis))
+            nearest[slice_of_it] = box
         return [*fences, *(tuple(track.values()) for track in keyed)]
+
+
+def _distance_to(track: Mapping[int, Box3D], plane: Box2D, axis: int) -> float:
+    """Between the middles of `plane` and the nearest box of a track, in voxels; 0 if it is new."""
+    y, x = plane.centre
+    others = (box.plane(axis).centre for box in track.values())
+    return min((math.hypot(y - row, x - column) for row, column in others), default=0.0)
 
 
 def extent_of(boxes: Sequence[Box3D], axis: int) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def answer(
     detail : str
         See `core.settings.Detail`.
     crowd : Counter
-        How many segments each slice has.
+        How many masks each slice is asked for.
     network : callable
         Encodes and decodes.
     """

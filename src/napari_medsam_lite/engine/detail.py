@@ -17,7 +17,7 @@ JOINED_LOOKS = (1.5, 2.0, 3.0)
 """Together less work than one whole slice, and the best for one object (docs/quality.md)."""
 
 SHARED_FROM = 4
-"""So many segments on a slice, and one whole look costs no more than a close one for each."""
+"""So many masks on a slice, and one whole look costs no more than a close one for each."""
 
 SEEN_WELL = 48
 """Pixels of a box in the frame of the whole slice, from which a close look sees no better."""
@@ -38,7 +38,7 @@ def choose_looks(detail: Detail, prompt: Prompt, whole: ModelFrame, crowd: int) 
     whole : ModelFrame
         The frame of the whole slice.
     crowd : int
-        How many segments the slice has; they can share a whole look.
+        How many masks the slice is asked for; they can share a whole look.
     """
     shared = detail == AUTO and crowd >= SHARED_FROM and _is_seen_well(prompt.box, whole)
     if detail == "whole" or shared:

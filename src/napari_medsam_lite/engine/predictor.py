@@ -136,9 +136,11 @@ class VolumePredictor:
         ------
         PromptError
             If the slice does not exist, or a box lies outside it or has no area.
+        MedSAMLiteError
+            If there is no such detail.
         """
-        prepared, self.timings = self._chosen(), Timings()
-        items = list(self._segmenter.segment_slice(prepared, index, boxes, detail, self.timings))
+        prepared, self.timings, chosen = self._chosen(), Timings(), parse_detail(detail)
+        items = list(self._segmenter.segment_slice(prepared, index, boxes, chosen, self.timings))
         masks = np.zeros((len(items), prepared.frame.height, prepared.frame.width), bool)
         for mask, item in zip(masks, items, strict=True):
             mask[item.window] = item.patch
@@ -163,7 +165,7 @@ class VolumePredictor:
         return self._segmenter.segment(prepared, segments, settings, self.timings)
 
     def count_slices(self, boxes: Sequence[Box3D], ids: Sequence[int] = ()) -> int:
-        """How many masks `propagate_in_volume` yields at most."""
+        """How many masks `propagate_in_volume` yields at most; without `ids` for ``published``."""
         prepared = self._chosen()
         shape, axis = prepared.volume.shape, prepared.axis
         _, segments = group_by_label([box.clip(shape, axis) for box in boxes], ids)
@@ -199,7 +201,8 @@ class VolumePredictor:
         labels_of, _ = group_by_label(boxes, ids)
         labels = empty_labels(prepared.volume.shape, labels_of)
         painter = LabelPainter(labels, prepared.axis, labels_of, overlap)
-        total = self.count_slices(boxes, ids)
+        # As published, each box goes its own way, whosever it is.
+        total = self.count_slices(boxes, () if propagation == "published" else ids)
         masks = self.propagate_in_volume(boxes, propagation, detail, step, ids)
         for done, item in enumerate(masks, start=1):
             painter.paint(item)

@@ -129,6 +129,15 @@ def test_behind_an_end_the_next_key_box_is_asked_all_the_same():
     assert items[8].area
 
 
+def test_between_key_boxes_an_object_does_not_end():
+    """Whoever drew both says that it goes on, even where the network sees it on neither."""
+    answer = Scripted(lambda z: still(z) if z in (4, 5) else None)
+    items = {item.index: item for item in run(Segment((box(0, 9, key=2), key_box(7))), answer)}
+    assert sorted(items) == [2, 3, 4, 5, 6, 7]
+    assert items[4].area
+    assert items[5].area
+
+
 def test_a_fence_says_that_there_is_something_on_every_slice():
     answer = Scripted(lambda z: None if z == 6 else still(z))
     items = {item.index: item for item in run(Segment((box(2, 8),)), answer)}

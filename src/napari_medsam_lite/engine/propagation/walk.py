@@ -40,22 +40,20 @@ class _Front:
     direction: int
     mask: SliceMask
     box: Corners
-    ended: bool = False
 
     def prompt(self, route: Route) -> Prompt | None:
         """The next box in this direction; None at the end."""
         index = self.mask.index
         stop = route.next_stop(index, self.direction)
-        if self.ended and route.fence is None:
-            stop = route.next_key(index, self.direction)
         if stop is None:
             return None
         drawn = route.drawn_box(stop)
         if drawn is not None:
             return route.prompt(stop, drawn)
-        if self.mask.box is None:
-            return route.prompt(stop, self.box)
-        return route.prompt(stop, route.box_after(self.mask.box, self.box, abs(stop - index)))
+        if self.mask.box is not None:
+            return route.prompt(stop, route.box_after(self.mask.box, self.box, abs(stop - index)))
+        # An empty mask is the end of the object, unless a fence says that it goes on.
+        return None if route.fence is None else route.prompt(stop, self.box)
 
 
 def walk(route: Route) -> Walk:
@@ -64,7 +62,7 @@ def walk(route: Route) -> Walk:
     (answer,) = yield Round([first], [])
     mask = _settle(route, answer)
     finished, gaps = [mask], list[Gap]()
-    fronts = [_Front(direction, mask, first.box, not mask.area) for direction in (1, -1)]
+    fronts = [_Front(direction, mask, first.box) for direction in (1, -1)]
     while True:
         asked = [(front, prompt) for front in fronts if (prompt := front.prompt(route))]
         if not asked:
@@ -75,7 +73,7 @@ def walk(route: Route) -> Walk:
             mask = _settle(route, answer)
             finished.append(mask)
             gaps.append((front.mask, mask))
-            front.mask, front.box, front.ended = mask, prompt.box, not mask.area
+            front.mask, front.box = mask, prompt.box
         finished += yield from _fill(route, gaps, finished)
     yield Round([], finished)
 

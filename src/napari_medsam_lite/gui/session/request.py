@@ -53,14 +53,12 @@ class Request:
 
     @property
     def segments(self) -> list[Segment]:
-        """What is outlined through the volume: boxes of one label belong together."""
+        """What is outlined: boxes of one label belong together."""
         return group_by_label(self.boxes, self.labels)[1]
 
     @property
     def object_labels(self) -> list[int]:
-        """The label of each object that is answered: a box of a slice, a segment of a volume."""
-        if self.kind == "slice":
-            return list(self.labels)
+        """The label of each segment."""
         return group_by_label(self.boxes, self.labels)[0]
 
 

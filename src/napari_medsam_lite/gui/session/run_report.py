@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from napari_medsam_lite.core.segmentation import SliceRecord
+from napari_medsam_lite.core.segmentation import SliceRecord, extent_of, group_by_label
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
@@ -66,12 +66,14 @@ class RunReport:
 
     def stale(self, before: Mapping[int, frozenset[int]]) -> list[tuple[int, int]]:
         """(label, slice) pairs painted `before` that this run, finished, left without a mask."""
-        axis = self.request.settings.axis
+        axis, request = self.request.settings.axis, self.request
+        labels, segments = group_by_label(request.boxes, request.labels)
         return [
             (label, index)
-            for label, box in zip(self.request.labels, self.request.boxes, strict=True)
+            for label, segment in zip(labels, segments, strict=True)
+            for first, last in (extent_of(track, axis) for track in segment.tracks(axis))
             for index in sorted(before[label] - self.visited.get(label, set()))
-            if box.extent(axis)[0] <= index <= box.extent(axis)[1]
+            if first <= index <= last
         ]
 
     def in_use(self) -> str:

@@ -100,22 +100,16 @@ class SegmentTask(Task):
         backend = segmenter.load()
         yield Doing("Reading the image...")
         prepared = self._around.engine.prepare(request.snapshot, settings)
-        one_slice = request.kind == "slice"
         yield Ready(
             backend.preset.name,
             backend.device,
             backend.target,
             backend.checkpoint.sha256,
             backend.checkpoint.notice,
-            len(request.boxes) if one_slice else count_slices(request.segments, settings.axis),
+            count_slices(request.segments, settings.axis),
             prepared.volume,
         )
-        if one_slice:
-            index = request.boxes[0].extent(settings.axis)[0]
-            planes = [box.plane(settings.axis) for box in request.boxes]
-            yield from segmenter.segment_slice(prepared, index, planes, settings.detail)
-        else:
-            yield from segmenter.segment(prepared, request.segments, settings)
+        yield from segmenter.segment(prepared, request.segments, settings)
 
     def on_items(self, items: list[Any]) -> None:
         """Show what the worker has told, and paint.
