@@ -74,13 +74,17 @@ def test_sample_box_slice_volume_undo(open_window, phantom):
     assert [run.kind for run in window.state.history] == ["volume", "slice"]
 
 
-def test_slices_are_read_ahead_while_boxes_are_drawn(open_window):
+def test_after_a_run_the_slices_around_are_read_ahead(open_window, phantom):
     make, viewer = open_window
     viewer.open_sample("napari-medsam-lite", "ct_phantom")
     window = make()
     window.press("add_boxes")
     status = window.part("status")
-    window.qtbot.waitUntil(lambda: "64 slices are ready" in status.text(), timeout=120_000)
+    window.qtbot.waitUntil(lambda: "The network is ready" in status.text(), timeout=120_000)
+    window.widget.session.add_box(phantom.boxes[0])
+    window.press("segment_slice")
+    window.finish()
+    window.qtbot.waitUntil(lambda: "of 64 slices are ready" in status.text(), timeout=120_000)
     viewer.add_points(name="of another plugin")
     window.qtbot.waitUntil(lambda: "slices are ready" not in status.text())
 

@@ -12,6 +12,8 @@ from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
 from napari_medsam_lite.core.agreement import dice
 
 pytestmark = pytest.mark.slow
+from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.model.prompt_encoder import box_corners
 
 
 def masks(network, images):
@@ -40,7 +42,7 @@ def test_torchao_keeps_the_masks(name, model, images):
 def test_the_real_inductor_builds_the_decoder(model, images):
     network = FoldedMedSAM(model, sdpa)
     embeddings = torch.randn(3, 4096, 256)
-    prompts = network.prompts(torch.from_numpy(BOXES))
+    prompts = network.prompts(box_corners(torch.from_numpy(BOXES), FRAME))
     torch._dynamo.reset()
     with torch.no_grad():
         wanted = network.decoder(embeddings, prompts)
