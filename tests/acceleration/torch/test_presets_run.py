@@ -10,10 +10,10 @@ from napari_medsam_lite.acceleration.torch import compiling, quantize
 from napari_medsam_lite.acceleration.torch.attention import sdpa
 from napari_medsam_lite.acceleration.torch.folded.network import FoldedMedSAM
 from napari_medsam_lite.core.agreement import dice
-
-pytestmark = pytest.mark.slow
 from napari_medsam_lite.core.frame import FRAME
 from napari_medsam_lite.model.prompt_encoder import box_corners
+
+pytestmark = pytest.mark.slow
 
 
 def masks(network, images):
