@@ -50,8 +50,7 @@ class PreparedVolume:
     @property
     def pixel_mm(self) -> tuple[float, float]:
         """(row, column) size of a voxel on a slice, in mm."""
-        rows, columns = (size for a, size in enumerate(self.volume.spacing) if a != self.axis)
-        return rows, columns
+        return _pixel_mm(self.volume, self.axis)
 
     @property
     def as_published(self) -> PreparedVolume:
@@ -128,6 +127,11 @@ def prepare_volume(
 def _frame(volume: Volume, axis: int) -> ModelFrame:
     if axis not in (0, 1, 2):
         raise UnsupportedImageError(f"The axis must be 0, 1 or 2, not {axis}.")
-    rows, columns = (size for a, size in enumerate(volume.spacing) if a != axis)
+    rows, columns = _pixel_mm(volume, axis)
     aspect = rows / columns
     return ModelFrame(*volume.plane_shape(axis), 1.0 if abs(aspect - 1) < SQUARE else aspect)
+
+
+def _pixel_mm(volume: Volume, axis: int) -> tuple[float, float]:
+    rows, columns = (size for a, size in enumerate(volume.spacing) if a != axis)
+    return rows, columns

@@ -255,18 +255,17 @@ class Segmenter:
 
     def _decoder(self, prepared: PreparedVolume, timings: Timings) -> Decode:
         """The network on whole slices, one answer a box."""
+        network, frame = self._network(prepared, timings), prepared.frame
 
         def decode(indices: list[int], boxes: NDArray[np.float32]) -> list[tuple[Patch, float]]:
-            looks = [Look.whole(index, prepared.frame) for index in indices]
-            embeddings = self.embed(prepared, looks, timings)
-            with timings.stage("decode"):
-                logits, scores = self.load().decode_boxes(embeddings, boxes)
-            timings.boxes_decoded += len(indices)
-            with timings.stage("masks"):
-                return [
-                    (prepared.frame.mask_to_image(mask), float(score))
-                    for mask, score in zip(logits, scores, strict=True)
+            replies = network(
+                [
+                    Question(Look.whole(index, frame), box[None])
+                    for index, box in zip(indices, boxes, strict=True)
                 ]
+            )
+            with timings.stage("masks"):
+                return [(frame.mask_to_image(r.logits[0]), float(r.scores[0])) for r in replies]
 
         return decode
 
