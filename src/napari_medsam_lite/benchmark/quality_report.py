@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from napari_medsam_lite.benchmark.markdown import number, table
 from napari_medsam_lite.benchmark.quality_picture import to_picture
 from napari_medsam_lite.benchmark.report import describe_machine
+from napari_medsam_lite.benchmark.saving import save_files
 from napari_medsam_lite.benchmark.scores import ObjectScore, QualityReport, WayScore, mean_of
 from napari_medsam_lite.benchmark.ways import WAYS
-from napari_medsam_lite.core.files import make_folder, replacing
 
 SCORES = {
     "dice": "Dice",
@@ -31,13 +30,9 @@ def save_quality(report: QualityReport, folder: str | Path) -> None:
     FileFormatError
         If they cannot be written.
     """
-    target = make_folder(folder)
-    with replacing(target / "bench.json") as path:
-        path.write_text(json.dumps(as_json(report), indent=2) + "\n", encoding="utf-8")
-    with replacing(target / "bench.md") as path:
-        path.write_text(to_markdown(report), encoding="utf-8")
-    with replacing(target / "bench-quality.png") as path:
-        to_picture(report).save(path)
+    save_files(
+        folder, as_json(report), to_markdown(report), to_picture(report), "bench-quality.png"
+    )
 
 
 def as_json(report: QualityReport) -> dict[str, Any]:

@@ -6,7 +6,6 @@ its seconds can be compared with each other, not with those of another machine.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_medsam_lite import __version__
 from napari_medsam_lite.benchmark.markdown import number, table
+from napari_medsam_lite.benchmark.saving import save_files
 from napari_medsam_lite.benchmark.speed import BatchTime
-from napari_medsam_lite.core.files import make_folder, replacing
 
 REPORTED_BATCH = {
     "none": 81.18,
@@ -84,13 +83,7 @@ def save_report(report: BenchReport, folder: str | Path) -> None:
     FileFormatError
         If they cannot be written.
     """
-    target = make_folder(folder)
-    with replacing(target / "bench.json") as path:
-        path.write_text(json.dumps(as_json(report), indent=2) + "\n", encoding="utf-8")
-    with replacing(target / "bench.md") as path:
-        path.write_text(to_markdown(report), encoding="utf-8")
-    with replacing(target / "bench.png") as path:
-        to_picture(report).save(path)
+    save_files(folder, as_json(report), to_markdown(report), to_picture(report), "bench.png")
 
 
 def as_json(report: BenchReport) -> dict[str, Any]:
