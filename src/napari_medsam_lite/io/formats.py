@@ -171,7 +171,7 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     FileFormatError
         If the suffix is unknown, or the file holds no labels.
     """
-    return read_label_volume(path).data
+    return np.asarray(read_label_volume(path).data)
 
 
 def read_label_volume(path: str | Path) -> Volume:

@@ -77,7 +77,7 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     shared["metadata"] = {KEY: known | {"boxes": case.boxes, "names": list(names)}}
     look: dict[str, Any] = {"name": volume.name, "rgb": volume.is_colour}
     if not volume.is_colour:
-        look |= {"colormap": "gray"} | _contrast(volume.data)
+        look |= {"colormap": "gray"} | _contrast(np.asarray(volume.data))
     layers: list[LayerData] = [(volume.data[0] if flat else volume.data, look | shared, "image")]
     if case.gts is not None:
         truth = {"name": f"{volume.name} truth", "visible": False} | shared

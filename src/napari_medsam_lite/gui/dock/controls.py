@@ -137,7 +137,7 @@ def image_choice(state: SessionState) -> ComboBox:
 
 def window_choice(state: SessionState) -> ComboBox:
     """Which values the network sees as black and white."""
-    auto = "abdomen for CT, as stored for 8-bit images"
+    auto = "abdomen for CT, as stored for 8-bit images, mr for all others"
     shown = "the image's contrast limits, as they are when a run starts"
     options = {AUTO: auto, AS_SHOWN: shown}
     options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
