@@ -35,6 +35,16 @@ def test_what_is_drawn_comes_back(image, axis):
         assert drawn_boxes(shapes, image, other) == []
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_what_is_drawn_on_a_film_belongs_to_its_volume(axis):
+    film = Image(np.zeros((4, 8, 20, 30)), scale=(10, -3, 0.8, 0.7))
+    shapes = new_boxes_layer(film)
+    for t in (1, 3):
+        shapes.add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(axis, 5), 4, (t,)))
+    assert drawn_boxes(shapes, film, axis, (3,)) == [DrawnBox(1, 5, Box2D(2, 3, 7, 6))]
+    assert drawn_boxes(shapes, film, axis, (0,)) == []
+
+
 def box_of(image, corners, kind="rectangle", axis=0):
     shapes = new_boxes_layer(image)
     shapes.add(np.array(corners, float), shape_type=kind)

@@ -41,6 +41,7 @@ from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     Snapshot,
     drop_file_geometry,
+    leading_index,
     shown_axis,
     shown_plane,
     snapshot_of,
@@ -184,11 +185,12 @@ class SessionController:
         axis = shown_axis(image, self.viewer.dims)
         first, last = box.extent(axis)
         index = (first + last) // 2 if box.key is None else box.key
-        corners = rectangle(box.plane(axis), Plane(axis, index), image.ndim)
+        leading = leading_index(image, self.viewer.dims)
+        corners = rectangle(box.plane(axis), Plane(axis, index), image.ndim, leading)
         self.layers.boxes_made(image).add_rectangles(corners)
-        if image.ndim == 3:
-            world = axis + self.viewer.dims.ndim - image.ndim
-            self.viewer.dims.set_point(world, image.data_to_world(corners[0])[axis])
+        if image.ndim > 2:
+            place = image.data_to_world(corners[0])[axis - 3]
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 3 + axis, place)
             self.segments.limit(self.state.segmentation.current, axis, first, last)
 
     @_told
@@ -320,7 +322,7 @@ class SessionController:
 
     def _live_request(self, desk: Desk) -> Request | None:
         with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
-            axis = shown_axis(desk.image, self.viewer.dims)
+            axis = shown_axis(self.desks.chosen().image, self.viewer.dims)
             return request_ahead(self.state, axis, self._latest_snapshot())
         return None
 
@@ -379,7 +381,8 @@ class SessionController:
 
     def _latest_snapshot(self) -> Snapshot:
         """The image's snapshot; the same object as long as the image is the same."""
-        now, last = snapshot_of(chosen_image(self.state)), self._snapshot
+        image, last = chosen_image(self.state), self._snapshot
+        now = snapshot_of(image, leading_index(image, self.viewer.dims))
         if last is None or (last.data is not now.data) or last.place != now.place:
             self._snapshot = last = now
         return last

@@ -30,7 +30,7 @@ from napari_medsam_lite.gui.viewer.box_layer import (
 )
 from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.clicks import drop_a_click
-from napari_medsam_lite.gui.viewer.geometry import transform
+from napari_medsam_lite.gui.viewer.geometry import slice_count, transform
 from napari_medsam_lite.gui.viewer.label_layer import dress_labels, highest_label, segments_of
 
 MM3_PER_ML = 1000.0
@@ -65,6 +65,7 @@ class Desk:
         self.boxes: Shapes | None = None
         self.labels: Labels | None = None
         self.brush: Brush | None = None
+        self.leading: tuple[int, ...] = ()
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
         self._tally: Tally | None = None
@@ -83,7 +84,7 @@ class Desk:
             self.labels = layer
             self.brush = Brush(layer, lambda: self.segmentation.locked, self.recount)
             self._array = weakref.ref(layer.data)
-            self._tally = Tally(layer.data)
+            self._tally = Tally(self._volume())
             for found in segments_of(layer).segments:
                 known = self.segmentation.get(found.number)
                 if known is None or not known.name:
@@ -128,7 +129,7 @@ class Desk:
             edit = last
             edit.after = segmentation
         else:
-            edit = Edit(self.image, what, self.segmentation, segmentation)
+            edit = Edit(self.image, what, self.segmentation, segmentation, leading=self.leading)
             self._edits.push(edit)
         self.show(segmentation)
         return edit
@@ -144,7 +145,7 @@ class Desk:
     def limit(self, number: int, axis: int, first: int, last: int) -> None:
         """Segment no slices across `axis` but `first` to `last`, both included, of a segment."""
         segment = self.segmentation.get(number)
-        whole = (0, int(self.image.data.shape[axis]) - 1)
+        whole = (0, slice_count(self.image, axis) - 1)
         if segment is not None and segment.ranges.get(axis, whole) != (first, last):
             limited = replace(segment, ranges={**segment.ranges, axis: (first, last)})
             self.change(self.segmentation.put(limited), "the range", again=True)
@@ -162,7 +163,7 @@ class Desk:
     @property
     def slice_count(self) -> int:
         """Slices across the first axis."""
-        return int(self.image.data.shape[0]) if self.image.ndim == 3 else 1
+        return slice_count(self.image, 0)
 
     @property
     def highest(self) -> int:
@@ -174,7 +175,7 @@ class Desk:
         """Slices and millilitres of a segment's mask."""
         if self._tally is None:
             return 0, 0.0
-        per_voxel = abs(float(np.linalg.det(transform(self.image)[0])))
+        per_voxel = abs(float(np.linalg.det(transform(self.image)[0][-3:, -3:])))
         return self._tally.slices(number), self._tally.voxels(number) * per_voxel / MM3_PER_ML
 
     def recount(self, indices: Any) -> None:
@@ -209,8 +210,22 @@ class Desk:
         if roomy is not self.labels.data:
             self.labels.data = roomy
         if self._array is None or self._array() is not self.labels.data:
-            self._array, self._tally = weakref.ref(self.labels.data), Tally(self.labels.data)
-        return np.asarray(self.labels.data)
+            self._array, self._tally = weakref.ref(self.labels.data), Tally(self._volume())
+        return self._volume()
+
+    def turn_to(self, leading: tuple[int, ...]) -> None:
+        """Look at another volume of an image of more than three dimensions."""
+        if leading != self.leading:
+            self.leading = leading
+            if self.labels is not None:
+                self._tally = Tally(self._volume())
+                self._changed(self)
+
+    def _volume(self, leading: tuple[int, ...] | None = None) -> LabelArray:
+        """The labels of the volume looked at, or of another: a view."""
+        assert self.labels is not None
+        data: LabelArray = np.asarray(self.labels.data)
+        return data[self.leading if leading is None else leading]
 
     def apply(self, edit: Edit, back: bool) -> None:
         """Take `edit` back, or do it again; voxels that were changed by hand since stay.
@@ -221,15 +236,14 @@ class Desk:
             If the labels are another array by now; the image's edits are dropped then.
         """
         if edit.steps and self.labels is not None:
-            array = np.asarray(self.labels.data)
-            if self._array is None or self._array() is not array:
+            if self._array is None or self._array() is not self.labels.data:
                 self._edits.forget(self.image)
                 raise MedSAMLiteError(
                     "The labels were replaced by others since, so what was painted on the old ones "
                     "cannot be taken back or repeated."
                 )
             for step in reversed(edit.steps) if back else edit.steps:
-                (step.revert if back else step.repeat)(array)
+                (step.revert if back else step.repeat)(self._volume(edit.leading))
         boxes = edit.boxes[0 if back else 1]
         if boxes is not None and self.boxes is not None:
             with self._unheard():
@@ -242,8 +256,9 @@ class Desk:
             self.labels.refresh(extent=False)
 
     def held(self) -> NDArray[np.bool_] | None:
-        """The voxels that a person painted."""
-        return None if self.brush is None else self.brush.held
+        """The voxels of the volume looked at that a person painted."""
+        held = None if self.brush is None else self.brush.held
+        return None if held is None else held[self.leading]
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:
@@ -285,7 +300,7 @@ class Desk:
             if after != before:
                 self.show(after)
             return
-        edit = Edit(self.image, "the boxes", before, after, (known, now))
+        edit = Edit(self.image, "the boxes", before, after, (known, now), leading=self.leading)
         self._edits.push(edit)
         self.show(after)
         self._drawn(self, edit)

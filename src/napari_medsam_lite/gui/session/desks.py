@@ -16,7 +16,7 @@ from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.request import chosen_image
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.clicks import drop_clicks
-from napari_medsam_lite.gui.viewer.geometry import shown_axis
+from napari_medsam_lite.gui.viewer.geometry import leading_index, shown_axis
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 
 
@@ -69,7 +69,10 @@ class Desks:
         MedSAMLiteError
             If there is no image.
         """
-        return self._of(chosen_image(self._state))
+        image = chosen_image(self._state)
+        desk = self._of(image)
+        desk.turn_to(leading_index(image, self._viewer.dims))
+        return desk
 
     def adopt(self, image: Image) -> None:
         """Look for the image's layers, offer what may be its own, and see what was changed."""

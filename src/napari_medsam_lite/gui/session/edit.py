@@ -28,6 +28,8 @@ class Edit:
         Before and after, where boxes were changed.
     steps : list of Step
         What was written into the labels, in order.
+    leading : tuple of int
+        Which volume, of an image of more than three dimensions.
     serial : int
         See `engine.undo.next_serial`.
     """
@@ -38,6 +40,7 @@ class Edit:
     after: Segmentation
     boxes: tuple[Boxes | None, Boxes | None] = (None, None)
     steps: list[Step] = field(default_factory=list)
+    leading: tuple[int, ...] = ()
     serial: int = field(default_factory=next_serial)
 
     @property

@@ -254,7 +254,7 @@ def _by_place(desk: Desk, boxes: Boxes | None, axis: int) -> Wanted:
     found: Wanted = {}
     if boxes is None or desk.boxes is None:
         return found
-    for drawn in drawn_boxes(desk.boxes, desk.image, axis, boxes):
+    for drawn in drawn_boxes(desk.boxes, desk.image, axis, boxes, desk.leading):
         if drawn.has_area and _lies_inside(drawn, desk, axis):
             found.setdefault((drawn.number, drawn.index), []).append(drawn.box)
     return found

@@ -16,7 +16,13 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import Direction, Kind, SessionState
 from napari_medsam_lite.gui.viewer.box_layer import DrawnBox, drawn_boxes, selected_rows
-from napari_medsam_lite.gui.viewer.geometry import Plane, Snapshot, shown_plane, slice_count
+from napari_medsam_lite.gui.viewer.geometry import (
+    Plane,
+    Snapshot,
+    shown_plane,
+    slice_count,
+    volume_shape,
+)
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,11 @@ def _one_way(direction: Direction, drawn: Sequence[DrawnBox], number: int) -> tu
 
 def _drawn(plane: Plane, desk: Desk) -> list[DrawnBox]:
     """The boxes on slices across the axis shown, each on a slice that the image has."""
-    found = [] if desk.boxes is None else drawn_boxes(desk.boxes, desk.image, plane.axis)
+    found = (
+        []
+        if desk.boxes is None
+        else drawn_boxes(desk.boxes, desk.image, plane.axis, leading=desk.leading)
+    )
     count = slice_count(desk.image, plane.axis)
     for drawn in found:
         if not 0 <= drawn.index < count:
@@ -211,9 +221,8 @@ def _with_boxes(
 
 def in_volume(box: DrawnBox, image: Image, axis: int, extent: tuple[int, int]) -> Box3D:
     """A drawn box, over the slices of `extent`; errors as `Box3D.clip`."""
-    y, x = image.data.shape[image.ndim - 2 : image.ndim]
-    shape = (1, y, x) if image.ndim == 2 else (image.data.shape[0], y, x)
-    return Box3D.from_plane(box.box, axis, *extent, key=box.index).clip(shape, axis)
+    whole = Box3D.from_plane(box.box, axis, *extent, key=box.index)
+    return whole.clip(volume_shape(image), axis)
 
 
 def _range_of(box: DrawnBox, extent: tuple[int, int]) -> tuple[int, int]:

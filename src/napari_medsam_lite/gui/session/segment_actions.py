@@ -13,7 +13,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter
 from napari_medsam_lite.gui.viewer.box_layer import Boxes, move_boxes, selected_rows
-from napari_medsam_lite.gui.viewer.geometry import shown_plane
+from napari_medsam_lite.gui.viewer.geometry import shown_plane, slice_count
 
 
 class SegmentActions:
@@ -122,7 +122,7 @@ class SegmentActions:
         desk = self._desk()
         plane = shown_plane(desk.image, self._viewer.dims)
         segment = self._segment(desk.segmentation.current)
-        count = int(desk.image.data.shape[plane.axis])
+        count = slice_count(desk.image, plane.axis)
         first, last = segment.ranges.get(plane.axis, (0, count - 1))
         first, last = (
             (plane.index, max(last, plane.index))

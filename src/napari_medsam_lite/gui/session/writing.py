@@ -40,11 +40,13 @@ class MaskWriter:
     ) -> None:
         assert desk.labels is not None
         self.desk, self.axis, self._numbers = desk, axis, numbers
-        self._layer, self._array = desk.labels, desk.array(numbers)
-        self.step = Step(axis, self._array.shape)
+        self._layer = desk.labels
+        volume = desk.array(numbers)
+        self._array = desk.labels.data
+        self.step = Step(axis, volume.shape)
         held = desk.held() if keep_painted else None
         self._painter = LabelPainter(
-            self._array, axis, numbers, overlap, self.step, held, desk.segmentation.locked
+            volume, axis, numbers, overlap, self.step, held, desk.segmentation.locked
         )
         self._records: dict[int, dict[Place, SliceRecord | None]] = {}
 

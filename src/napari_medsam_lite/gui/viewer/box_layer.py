@@ -81,12 +81,17 @@ def _edge_width(image: Image) -> float:
 
 
 def drawn_boxes(
-    shapes: Shapes, image: Image, axis: int, boxes: Boxes | None = None
+    shapes: Shapes,
+    image: Image,
+    axis: int,
+    boxes: Boxes | None = None,
+    leading: tuple[int, ...] = (),
 ) -> list[DrawnBox]:
-    """The boxes around the shapes that lie on slices across `axis` of `image`.
+    """The boxes around the shapes that lie on slices across `axis` of volume `leading` of `image`.
 
     Any closed shape counts by its lowest and highest corner; lines and paths are left out, and so
-    are shapes drawn across another axis. `boxes` are the layer's shapes at another moment.
+    are shapes drawn across another axis or on another volume. `boxes` are the layer's shapes at
+    another moment.
     """
     boxes = boxes or Boxes.of(shapes)
     to_world, start = transform(shapes)
@@ -103,6 +108,10 @@ def drawn_boxes(
         low, high = points.min(axis=0), points.max(axis=0)
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)
+        middles = zip(low[:-3], high[:-3], strict=True)
+        if tuple(_middle(first, last) for first, last in middles) != leading:
+            continue
+        low, high = low[-3:], high[-3:]
         if high[axis] - low[axis] < FLAT:
             index, box = _middle(low[axis], high[axis]), _covered(low, high, axis)
             found.append(DrawnBox(row, index, box, extents.get(row), numbers[row]))
@@ -146,12 +155,20 @@ def _covered(low: NDArray[np.float64], high: NDArray[np.float64], axis: int) -> 
     return Box2D(int(first[y]), int(first[x]), int(last[y]), int(last[x]))
 
 
-def rectangle(box: Box2D, plane: Plane, ndim: int = 3) -> NDArray[np.float64]:
-    """The (4, ndim) corners that draw `box` on `plane` of a Shapes layer made for the image."""
+def rectangle(
+    box: Box2D, plane: Plane, ndim: int = 3, leading: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
+    """The (4, ndim) corners that draw `box` on `plane` of a Shapes layer made for the image.
+
+    `leading` is the volume's place in an image of more than three dimensions.
+    """
     corners = np.array(
         [(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x1), (box.y1, box.x0)], float
     )
-    return corners if ndim == 2 else np.insert(corners, plane.axis, plane.index, axis=1)
+    if ndim == 2:
+        return corners
+    corners = np.insert(corners, plane.axis, plane.index, axis=1)
+    return np.hstack([np.tile(np.array(leading, float), (4, 1)), corners])
 
 
 def number_boxes(shapes: Shapes, current: int) -> list[int]:

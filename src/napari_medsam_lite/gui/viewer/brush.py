@@ -143,4 +143,4 @@ def _opened(atom: Any) -> tuple[Index, NDArray[Any], NDArray[Any]]:
 
 
 def _slices(index: Index, ndim: int) -> NDArray[np.intp]:
-    return np.unique(index[0]) if ndim == 3 else np.zeros(1, np.intp)
+    return np.unique(index[-3]) if ndim >= 3 else np.zeros(1, np.intp)
