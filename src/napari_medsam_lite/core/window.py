@@ -181,8 +181,17 @@ def parse_window(text: str | Window | None, volume: Volume) -> Window:
     """
     if text is None or text == AUTO:
         return WINDOWS[automatic_window(volume)]
-    if not isinstance(text, str):
-        return text
+    return text if not isinstance(text, str) else window_named(text)
+
+
+def window_named(text: str) -> Window:
+    """A window from its name or from ``"LEVEL,WIDTH"`` in HU.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the text is neither.
+    """
     name = text.strip().lower().replace("-", " ").replace("_", " ")
     if name in WINDOWS:
         return WINDOWS[name]

@@ -135,16 +135,20 @@ def image_choice(state: SessionState) -> ComboBox:
     return control
 
 
-def window_choice(state: SessionState) -> ComboBox:
-    """Which values the network sees as black and white."""
+def window_hints() -> dict[str, str]:
+    """What each window is."""
     auto = "abdomen for CT, as stored for 8-bit images, mr for all others"
     shown = "the image's contrast limits, as they are when a run starts"
-    options = {AUTO: auto, AS_SHOWN: shown}
-    options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
+    hints = {AUTO: auto, AS_SHOWN: shown}
+    return hints | {name: _describe(name, window) for name, window in WINDOWS.items()}
+
+
+def window_choice(state: SessionState) -> ComboBox:
+    """Which values the network sees as black and white."""
     return choice(
         state,
         "window",
-        options,
+        window_hints(),
         "The range of values that the network sees from black to white; choose the one in which "
         "the organ shows best. The image itself is not changed.",
     )

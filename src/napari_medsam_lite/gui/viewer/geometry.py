@@ -15,6 +15,8 @@ from napari_medsam_lite.core.lazy import volume_of
 from napari_medsam_lite.core.volume import Source, Volume, check_image
 from napari_medsam_lite.io.metadata import KEY
 
+GLANCE_SLICES, GLANCE_ROWS = 16, 128
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -153,6 +155,15 @@ def _flat(snapshot: Snapshot) -> NDArray[Any]:
         if data.dtype.kind == "f":
             data = np.clip(data * 255, 0, 255).astype(np.uint8)
     return data[None]
+
+
+def glance(image: Image) -> Volume:
+    """A coarse copy of an image's volume, read in a moment, to judge how bright it is."""
+    first = (0,) * (0 if image.rgb else max(image.ndim - 3, 0))
+    volume = to_volume(snapshot_of(image, first))
+    z, y, x = volume.sample.shape[:3]
+    steps = max(z // GLANCE_SLICES, 1), max(y // GLANCE_ROWS, 1), max(x // GLANCE_ROWS, 1)
+    return Volume(volume.sample[tuple(slice(None, None, step) for step in steps)])
 
 
 def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
