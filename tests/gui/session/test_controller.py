@@ -445,18 +445,11 @@ def test_no_image(session):
         told_problem(session, "There is no image")
 
 
-@pytest.mark.parametrize(
-    ("data", "options", "words"),
-    [
-        (np.zeros((2, 5, 6, 3), np.uint8), {"rgb": True}, "colour volume"),
-        (np.zeros((2, 3, 5, 6)), {}, "4 dimensions"),
-    ],
-)
-def test_images_that_do_not_fit(session, viewer, data, options, words):
-    viewer.add_image(data, **options)
+def test_a_colour_volume_is_explained(session, viewer):
+    viewer.add_image(np.zeros((2, 5, 6, 3), np.uint8), rgb=True)
     for press in (session.add_boxes, session.segment_slice, session.segment_volume):
         press()
-        told_problem(session, words)
+        told_problem(session, "colour volume")
     assert len(viewer.layers) == 1
 
 

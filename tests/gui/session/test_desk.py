@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.labelset import BUILT_IN, color_of
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
@@ -414,3 +414,33 @@ def test_a_problem_is_gone_with_its_cause(session, image, draw):
 
 def test_labels_have_a_colour_each():
     assert len({color_of(number) for number in range(1, 60)}) == 59
+
+
+# --- films
+
+
+def test_of_a_film_the_volume_shown_is_segmented(session, viewer, finish):
+    film = viewer.add_image(np.random.default_rng(0).integers(0, 99, (3, 8, 20, 30), np.int16))
+    session.state.image = film
+    viewer.dims.set_current_step(0, 1)
+    session.add_box(Box3D(2, 2, 3, 6, 7, 6, key=4))
+    session.segment_volume()
+    finish()
+    data = labels_of(viewer).data
+    assert data.shape == film.data.shape
+    assert [bool(volume.any()) for volume in data] == [False, True, False]
+    assert np.flatnonzero(data[1].any(axis=(1, 2))).tolist() == [2, 3, 4, 5, 6]
+    viewer.dims.set_current_step(0, 2)
+    session.segment_volume()
+    assert "no box" in session.state.message
+    session.undo()
+    assert not data.any()
+
+
+def test_a_box_where_the_network_sees_nothing_is_told(session, image, viewer, draw, live):
+    image.data[:] = -900
+    session.state.window = "abdomen"
+    draw(BOX)
+    live()
+    assert session.state.is_problem
+    assert "lung" in session.state.message

@@ -41,8 +41,8 @@ def test_what_is_drawn_on_a_film_belongs_to_its_volume(axis):
     shapes = new_boxes_layer(film)
     for t in (1, 3):
         shapes.add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(axis, 5), 4, (t,)))
-    assert drawn_boxes(shapes, film, axis, (3,)) == [DrawnBox(1, 5, Box2D(2, 3, 7, 6))]
-    assert drawn_boxes(shapes, film, axis, (0,)) == []
+    assert drawn_boxes(shapes, film, axis, leading=(3,)) == [DrawnBox(1, 5, Box2D(2, 3, 7, 6))]
+    assert drawn_boxes(shapes, film, axis, leading=(0,)) == []
 
 
 def box_of(image, corners, kind="rectangle", axis=0):

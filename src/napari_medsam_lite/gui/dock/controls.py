@@ -143,17 +143,6 @@ def window_hints() -> dict[str, str]:
     return hints | {name: _describe(name, window) for name, window in WINDOWS.items()}
 
 
-def window_choice(state: SessionState) -> ComboBox:
-    """Which values the network sees as black and white."""
-    return choice(
-        state,
-        "window",
-        window_hints(),
-        "The range of values that the network sees from black to white; choose the one in which "
-        "the organ shows best. The image itself is not changed.",
-    )
-
-
 def _describe(name: str, window: Window) -> str:
     if isinstance(window, CTWindow):
         return f"CT: level {window.level:g}, width {window.width:g} HU"

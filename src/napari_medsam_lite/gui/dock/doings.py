@@ -75,8 +75,8 @@ def doings(
     }
     for number in range(1, 10):
         found[f"segment_{number}"] = told(partial(segments.choose, number))
-    for number, name in enumerate(list(WINDOWS)[:7], start=1):
-        found[f"window_{number}"] = partial(setattr, state, "window", name)
+    for number in range(1, min(len(WINDOWS), 7) + 1):
+        found[f"window_{number}"] = partial(session.window.choose_number, number)
     return found
 
 

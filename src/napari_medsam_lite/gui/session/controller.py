@@ -34,6 +34,7 @@ from napari_medsam_lite.gui.session.segment_actions import SegmentActions
 from napari_medsam_lite.gui.session.segment_task import SegmentTask, Surroundings
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
+from napari_medsam_lite.gui.session.window_link import WindowLink
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
@@ -46,6 +47,7 @@ from napari_medsam_lite.gui.viewer.geometry import (
     shown_plane,
     snapshot_of,
 )
+from napari_medsam_lite.gui.viewer.undo_keys import UndoKeys
 
 PRELOAD_AFTER_MS = 300
 Method = Callable[["SessionController"], None]
@@ -83,6 +85,8 @@ class SessionController:
         The segments of each image, and what was done to them.
     segments : SegmentActions
         What a person does to the segments of the chosen image.
+    window : WindowLink
+        What is shown and what the network sees, as one.
     """
 
     def __init__(
@@ -96,9 +100,11 @@ class SessionController:
         self.viewer, self.state = viewer, state
         self.runner = runner or shared_runner()
         self._engine = engine or SessionEngine()
-        self.desks = Desks(viewer, state, ask, self._on_drawn)
+        keys = UndoKeys(self.undo_latest, self.redo_latest)
+        self.desks = Desks(viewer, state, ask, self._on_drawn, keys)
         self.layers = self.desks.layers
         self.segments = SegmentActions(viewer, state, lambda: self.desks.chosen())
+        self.window = WindowLink(viewer, state)
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
         )
@@ -124,6 +130,7 @@ class SessionController:
         self.runner.join()
         self._watch.open()
         self.desks.open()
+        self.window.open()
         self._ahead.open()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
@@ -138,6 +145,7 @@ class SessionController:
             self.runner.cancel(self._task)
         self._ahead.close()
         self._watch.close()
+        self.window.close()
         self.desks.close()
         self.runner.leave()
         self._engine.clear()

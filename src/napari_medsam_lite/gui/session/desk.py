@@ -225,7 +225,8 @@ class Desk:
         """The labels of the volume looked at, or of another: a view."""
         assert self.labels is not None
         data: LabelArray = np.asarray(self.labels.data)
-        return data[self.leading if leading is None else leading]
+        volume: LabelArray = data[self.leading if leading is None else leading]
+        return volume
 
     def apply(self, edit: Edit, back: bool) -> None:
         """Take `edit` back, or do it again; voxels that were changed by hand since stay.

@@ -18,6 +18,7 @@ from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.clicks import drop_clicks
 from napari_medsam_lite.gui.viewer.geometry import leading_index, shown_axis
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+from napari_medsam_lite.gui.viewer.undo_keys import UndoKeys
 
 
 class Desks:
@@ -33,6 +34,8 @@ class Desks:
         See `ImageLayers`.
     drawn : callable
         See `Desk`.
+    keys : UndoKeys
+        Given to the image and its layers.
     """
 
     def __init__(
@@ -41,8 +44,9 @@ class Desks:
         state: SessionState,
         ask: Callable[[str], bool],
         drawn: Callable[[Desk, Edit], None],
+        keys: UndoKeys,
     ) -> None:
-        self._viewer, self._state, self._drawn = viewer, state, drawn
+        self._viewer, self._state, self._drawn, self._keys = viewer, state, drawn, keys
         self.layers = ImageLayers(viewer, ask, self._on_taken)
         self._edits: UndoStack[Edit] = UndoStack()
         self._desks: dict[Image, Desk] = {}
@@ -60,6 +64,7 @@ class Desks:
         for desk in self._desks.values():
             desk.close()
         self._desks.clear()
+        self._keys.clear()
 
     def chosen(self) -> Desk:
         """The desk of the chosen image.
@@ -94,6 +99,7 @@ class Desks:
     def forget(self, layer: Layer) -> None:
         """Let go of `layer`, which was removed from the viewer."""
         self.layers.forget(layer)
+        self._keys.remove(layer)
         for image, desk in list(self._desks.items()):
             if layer == image:
                 desk.close()
@@ -175,13 +181,15 @@ class Desks:
     def _of(self, image: Image) -> Desk:
         if image not in self._desks:
             desk = self._desks[image] = Desk(image, self._edits, self._on_changed, self._drawn)
+            self._keys.add(image)
             for layer in self.layers.known(image):
                 if layer is not None and layer not in (desk.boxes, desk.labels):
-                    desk.attach(layer)
+                    self._on_taken(image, layer)
         return self._desks[image]
 
     def _on_taken(self, image: Image, layer: Layer) -> None:
         self._of(image).attach(layer)
+        self._keys.add(layer)
 
     def _on_image(self, *_: object) -> None:
         image = self._state.image

@@ -18,6 +18,7 @@ from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request, in_volume
 from napari_medsam_lite.gui.session.run_report import told_withheld
+from napari_medsam_lite.gui.session.seen import unseen
 from napari_medsam_lite.gui.session.segment_task import Doing
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter
@@ -72,6 +73,12 @@ class LiveTask(Task):
         for number, index in gone:
             self._writer.erase(number, index)
         self._scores: list[float] = []
+        self._unseen = ""
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether what is boxed lies outside the window."""
+        return bool(self._unseen)
 
     @property
     def is_only_erasing(self) -> bool:
@@ -83,7 +90,8 @@ class LiveTask(Task):
         settings = self.request.settings
         segmenter = self._engine.load(settings, lambda text: post(Doing(text)), len(self._numbers))
         prepared = self._engine.prepare(self.request.snapshot, settings)
-        first = 0
+        there = [(index, box) for (_, index), boxes in self._asked for box in boxes]
+        self._unseen, first = unseen(prepared, there), 0
         for (_, index), boxes in self._asked:
             for item in segmenter.segment_slice(prepared, index, boxes, settings.detail):
                 yield replace(item, object=item.object + first)
@@ -130,15 +138,16 @@ class LiveTask(Task):
             return ending.reason
         if self.is_only_erasing:
             return "The mask of the box was taken away."
-        if not self._scores:
+        if not self._scores and not self._unseen:
             return "Nothing was found in the box; draw it a little larger, or check the window."
         (number, index), _ = self._asked[-1]
         segment = self.desk.segmentation.get(number)
         title = segment.title if segment is not None else f"Segment {number}"
         seconds = time.perf_counter() - self._clock
-        told = f"{title}, slice {index}: score {min(self._scores):.2f}, {seconds:.2f} s."
+        score = f"score {min(self._scores):.2f}" if self._scores else "nothing was found"
+        told = f"{title}, slice {index}: {score}, {seconds:.2f} s."
         kept = told_withheld(self._writer.withheld, self.request.settings.overlap)
-        return " ".join(filter(None, (told, kept)))
+        return " ".join(filter(None, (self._unseen, told, kept)))
 
 
 class Live:
@@ -232,7 +241,7 @@ class Live:
             return
         self._task = None
         self._wanted = {}
-        self._state.tell(last_word, problem=ending.how == "failed")
+        self._state.tell(last_word, problem=ending.how == "failed" or task.is_blind)
         self._done(task)
 
 

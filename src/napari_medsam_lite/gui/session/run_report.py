@@ -42,6 +42,8 @@ class RunReport:
         Label -> slices that have an answer, empty masks included.
     found : set of int
         Labels with at least one mask that is not empty.
+    unseen : str
+        A sentence on boxes that the network cannot see into.
     """
 
     request: Request
@@ -51,6 +53,7 @@ class RunReport:
     rows: list[SliceRecord] = field(default_factory=list)
     visited: dict[int, set[int]] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
+    unseen: str = ""
 
     @property
     def slices(self) -> int:
@@ -94,7 +97,13 @@ class RunReport:
         missed = sum(label not in self.found for label in self.request.labels)
         nothing = f"Nothing was found in {_count(missed, 'box', 'boxes')}." if missed else ""
         kept = told_withheld(withheld, self.request.settings.overlap)
-        parts = (f"{done} in {self.seconds():.1f} s.", nothing, kept, self.request.left_out)
+        parts = (
+            self.unseen,
+            f"{done} in {self.seconds():.1f} s.",
+            nothing,
+            kept,
+            self.request.left_out,
+        )
         return " ".join(filter(None, parts))
 
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.run_report import Ready, RunReport
+from napari_medsam_lite.gui.session.seen import unseen
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter, painted_on
 from napari_medsam_lite.gui.thread.task import Ending, Task
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Doing:
     """What is going on, in words; the network may take seconds to load."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A sentence on boxes that the network cannot see into; empty if there are none."""
 
     text: str
 
@@ -87,7 +95,7 @@ class SegmentTask(Task):
         )
         self._before = painted_on(desk.segmentation, self._objects, settings.axis)
 
-    def work(self) -> Iterator[Doing | Ready | SliceMask]:
+    def work(self) -> Iterator[Doing | Unseen | Ready | SliceMask]:
         """Segment, yielding masks as they are ready."""
         request, settings = self.request, self.request.settings
         yield Doing("Loading the network...")
@@ -97,6 +105,8 @@ class SegmentTask(Task):
         backend = segmenter.load()
         yield Doing("Reading the image...")
         prepared = self._around.engine.prepare(request.snapshot, settings)
+        drawn = ((b.key, b.plane(settings.axis)) for b in request.boxes if b.key is not None)
+        yield Unseen(unseen(prepared, drawn))
         yield Ready(
             backend.preset.name,
             backend.device,
@@ -120,6 +130,8 @@ class SegmentTask(Task):
         for item in items:
             if isinstance(item, Doing):
                 self._around.state.tell(item.text)
+            elif isinstance(item, Unseen):
+                self.report.unseen = item.text
             elif isinstance(item, Ready):
                 self.report.ready = item
                 self._around.state.in_use = self.report.in_use()
