@@ -1,9 +1,12 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox
+from qtpy.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 
 from napari_medsam_lite.core.window import WINDOWS
 from napari_medsam_lite.gui.dock.window_row import OWN, WindowRow
@@ -119,3 +122,17 @@ def test_without_an_image_there_are_no_numbers_to_change(row, state, image):
 
 def test_it_is_narrow(row):
     assert row.minimumSizeHint().width() <= 280
+
+
+def test_nothing_keeps_a_row_that_is_gone(viewer, state, qtbot):
+    link = WindowLink(viewer, state)
+    link.open()
+    row = WindowRow(state, link)
+    gone = weakref.ref(row)
+    row.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    del row
+    gc.collect()
+    assert gone() is None
+    state.window = "lung"
+    link.close()

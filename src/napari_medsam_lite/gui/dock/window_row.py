@@ -91,7 +91,8 @@ class _Number(QDoubleSpinBox):  # type: ignore[misc]
         self.setKeyboardTracking(False)  # not a window for each digit that is typed
         # In a narrow dock they would leave no room for the number; the arrow keys step too.
         self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.setMinimumWidth(40)
+        # napari's own 70 and 10 are too wide for two in a row of a narrow dock.
+        self.setStyleSheet("min-width: 36px; padding: 1px 4px;")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.installEventFilter(WheelGuard(self))
 
