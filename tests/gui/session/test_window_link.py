@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
 from napari_medsam_lite.gui.session.state import SessionState
@@ -167,6 +168,20 @@ def test_a_ct_window_of_a_lazy_image_reads_nothing(link, state, choose):
         state.window = window
     assert link.shown == (40, 400)
     assert reads == []
+
+
+def test_a_lazy_image_is_looked_at_once(link, state, choose):
+    dask = pytest.importorskip("dask.array")
+    reads = []
+    lazy = dask.from_array(np.tile(CT, (9, 1, 1)), chunks=(1, 20, 30)).map_blocks(
+        lambda block: reads.append(1) or block, dtype=CT.dtype, meta=CT[:0]
+    )
+    image = Image(lazy, contrast_limits=(-1000, 1000))
+    reads.clear()
+    state.image = image
+    assert link.shown == (40, 400)
+    state.window = "mr"
+    assert len(reads) == 5
 
 
 def test_both_numbers_stand_on_the_canvas_while_the_dock_is_open(link, viewer, state, ct):

@@ -10,10 +10,11 @@ from psygnal import Signal
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import AUTO
+from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, parse_window, window_named
 from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
 from napari_medsam_lite.gui.viewer.canvas_text import CanvasText
-from napari_medsam_lite.gui.viewer.geometry import glance
+from napari_medsam_lite.gui.viewer.geometry import finest, glance
 from napari_medsam_lite.gui.viewer.window_drag import WindowDrag
 
 NEARLY_NONE = 0.01
@@ -46,6 +47,7 @@ class WindowLink:
         self._windows: dict[Image, str] = {}
         self._setting = False
         self._told: tuple[float, float] | None = None
+        self._coarse: tuple[Any, Volume] | None = None
 
     def open(self) -> None:
         """Begin, with the image that is chosen."""
@@ -99,7 +101,7 @@ class WindowLink:
             self._set_window(self._windows[image])  # it is shown so already
             return
         self._set_window(AUTO)
-        if _shows_all(image):  # else someone has chosen what to see
+        if self._shows_all(image):  # else someone has chosen what to see
             self._apply(AUTO)
 
     def _on_images(self, images: tuple[Image, ...], *_: object) -> None:
@@ -121,7 +123,7 @@ class WindowLink:
         """Listen to the contrast limits of `image`, and no longer to another's."""
         if self._image is not None:
             self._image.events.contrast_limits.disconnect(self._on_contrast)
-        self._image = image
+        self._image, self._coarse = image, None
         if image is not None:
             image.events.contrast_limits.connect(self._on_contrast)
         self._tell()
@@ -142,11 +144,32 @@ class WindowLink:
         if image is None or image.rgb or window == AS_SHOWN:
             return
         try:
-            low, high = _limits(window, image)
+            low, high = self._limits(window, image)
         except MedSAMLiteError as error:
             self._state.tell(str(error), problem=True)
         else:
             self._show(low, high)
+
+    def _shows_all(self, image: Image) -> bool:
+        """Whether nearly no voxel is beyond the contrast limits, as when napari sets them."""
+        low, high = image.contrast_limits
+        voxels = self._look(image).sample
+        return bool(np.mean((voxels < low) | (voxels > high)) < NEARLY_NONE)
+
+    def _limits(self, text: str, image: Image) -> tuple[float, float]:
+        """What becomes black and white; of CT windows without a look at the voxels."""
+        window = parse_window(AUTO, self._look(image)) if text == AUTO else window_named(text)
+        if isinstance(window, CTWindow):
+            return window.level - window.width / 2, window.level + window.width / 2
+        limits = window.fit(self._look(image))
+        return limits.low, limits.high
+
+    def _look(self, image: Image) -> Volume:
+        """The image coarsely, looked at once as long as its voxels are the same."""
+        data = finest(image)
+        if self._coarse is None or self._coarse[0] is not data:
+            self._coarse = data, glance(image)
+        return self._coarse[1]
 
     def _show(self, low: float, high: float) -> None:
         if self._image is None or not low < high:
@@ -164,22 +187,3 @@ class WindowLink:
         self._told = shown
         self._text.show("" if shown is None else f"L {shown[0]:.5g}  W {shown[1]:.5g}")
         self.moved.emit(shown)
-
-
-def _shows_all(image: Image) -> bool:
-    """Whether nearly no voxel is beyond the contrast limits, as when napari sets them."""
-    try:
-        voxels = glance(image).sample
-    except MedSAMLiteError:
-        return False  # a run says why it cannot be segmented
-    low, high = image.contrast_limits
-    return bool(np.mean((voxels < low) | (voxels > high)) < NEARLY_NONE)
-
-
-def _limits(text: str, image: Image) -> tuple[float, float]:
-    """What becomes black and white; of CT windows without a look at the voxels."""
-    window = parse_window(AUTO, glance(image)) if text == AUTO else window_named(text)
-    if not isinstance(window, CTWindow):
-        limits = window.fit(glance(image))
-        return limits.low, limits.high
-    return window.level - window.width / 2, window.level + window.width / 2
