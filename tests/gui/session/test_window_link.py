@@ -141,6 +141,16 @@ def test_a_colour_image_has_no_window_to_show(link, state, choose):
     link.preview(40, 400)
 
 
+@pytest.mark.parametrize(
+    ("data", "rgb"),
+    [(np.zeros((4, 20, 30, 3), np.uint8), True), (np.full((4, 20, 30), np.nan, np.float32), False)],
+)
+def test_an_image_that_cannot_be_segmented_can_be_looked_at(link, state, choose, data, rgb):
+    choose(data, rgb=rgb, contrast_limits=(0, 1))
+    state.window = "mr"
+    state.window = "auto"
+
+
 def test_a_flat_and_a_one_valued_image_do_no_harm(link, state, choose):
     choose(CT[0])
     assert link.shown == (40, 400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,10 @@ class WindowLink:
             self._set_window(self._windows[image])  # it is shown so already
             return
         self._set_window(AUTO)
-        if self._shows_all(image):  # else someone has chosen what to see
-            self._apply(AUTO)
+        # What cannot be segmented is told when the user asks for that, not for looking at it.
+        with suppress(MedSAMLiteError):
+            if not image.rgb and self._shows_all(image):  # else someone has chosen what to see
+                self._apply(AUTO)
 
     def _on_images(self, images: tuple[Image, ...], *_: object) -> None:
         """Forget the windows of images that are gone."""
