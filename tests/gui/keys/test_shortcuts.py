@@ -3,7 +3,6 @@ import weakref
 
 import pytest
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QShortcut
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
@@ -74,7 +73,7 @@ def shown(window, dock, qtbot):
 
 
 def in_window(window):
-    return [shortcut.key().toString() for shortcut in window.findChildren(QShortcut)]
+    return [action.shortcut().toString() for action in window.actions()]
 
 
 def type_into(widget, key=Key.Key_N, held=Held.NoModifier):

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QKeyEvent, QKeySequence, QShortcut
+from qtpy.QtGui import QAction, QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QDateTimeEdit, QMainWindow, QWidget
 
 from napari_medsam_lite.gui.keys.taken import PORTABLE
@@ -15,7 +15,7 @@ OF_NUMBERS = frozenset("0123456789+-.,")
 
 
 class KeysInWindow(QObject):  # type: ignore[misc]
-    """Shortcuts in the main window that their owner is in; they go when it goes.
+    """Keys of the main window that their owner is in; they go when it goes.
 
     Parameters
     ----------
@@ -28,13 +28,12 @@ class KeysInWindow(QObject):  # type: ignore[misc]
 
     def __init__(self, owner: QWidget, do: weakref.WeakMethod[Callable[[str], None]]) -> None:
         super().__init__(owner)
-        self._do, self._held = do, _Held()
+        self._do = do
+        self._held: list[QAction] = []
         self._keys: dict[str, str] = {}
-        self._window: QWidget | None = None
+        self._window: weakref.ref[QWidget] | None = None
         self._spin: QWidget | None = None
         owner.installEventFilter(self)
-        # Not a method: the owner is half gone by then.
-        owner.destroyed.connect(self._held.drop)
         QApplication.instance().focusChanged.connect(self._on_focus)
 
     def give(self, keys: Mapping[str, str]) -> None:
@@ -48,7 +47,7 @@ class KeysInWindow(QObject):  # type: ignore[misc]
             return
         QApplication.instance().focusChanged.disconnect(self._on_focus)
         self._on_focus(None, None)
-        self._held.drop()
+        self._drop()
         self.setParent(None)
         self.deleteLater()
 
@@ -65,21 +64,34 @@ class KeysInWindow(QObject):  # type: ignore[misc]
         return False
 
     def _make(self) -> None:
-        self._window = _main_window(self.parent())
-        self._held.drop()
-        if self._window is None:
+        window = _main_window(self.parent())
+        self._drop()
+        if window is None:
             return
+        # Weakly: else Python frees the window in a cycle, from the inside out, and crashes.
+        self._window = weakref.ref(window)
         for name, key in self._keys.items():
             if key:
-                self._held.add(self._shortcut(name, key))
+                action = self._action(name, key)
+                self._held.append(action)
+                window.addAction(action)
 
-    def _shortcut(self, name: str, key: str) -> QShortcut:
-        do = self._do
-        shortcut = QShortcut(QKeySequence(key, PORTABLE), self._window)
-        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-        shortcut.setAutoRepeat(False)
-        shortcut.activated.connect(lambda: (method := do()) and method(name))
-        return shortcut
+    def _action(self, name: str, key: str) -> QAction:
+        """An action of the window's, but owned here: Qt takes it from the window when this goes."""
+        do, action = self._do, QAction(self)
+        action.setShortcut(QKeySequence(key, PORTABLE))
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.setAutoRepeat(False)
+        action.triggered.connect(lambda: (method := do()) and method(name))
+        return action
+
+    def _drop(self) -> None:
+        window = None if self._window is None else self._window()
+        for action in self._held:
+            if window is not None and is_alive(window):
+                window.removeAction(action)
+            action.deleteLater()
+        self._held = []
 
     def _on_focus(self, _: QWidget | None, now: QWidget | None) -> None:
         """Watch the field of numbers with the focus: all events of the program are too many."""
@@ -97,25 +109,6 @@ class KeysInWindow(QObject):  # type: ignore[misc]
         pressed = QKeySequence(event.keyCombination()).toString(PORTABLE)
         # A sign that needs Shift, such as "?", is a key without it.
         return bool({pressed, pressed.removeprefix("Shift+")} & {*self._keys.values()})
-
-
-class _Held:
-    """The shortcuts there are."""
-
-    def __init__(self) -> None:
-        self._shortcuts: list[QShortcut] = []
-
-    def add(self, shortcut: QShortcut) -> None:
-        """Hold one more."""
-        self._shortcuts.append(shortcut)
-
-    def drop(self, *_: object) -> None:
-        """Delete them all, but for those that went with their window."""
-        for shortcut in self._shortcuts:
-            if is_alive(shortcut):
-                shortcut.setParent(None)
-                shortcut.deleteLater()
-        self._shortcuts = []
 
 
 def _main_window(widget: QWidget | None) -> QWidget | None:
