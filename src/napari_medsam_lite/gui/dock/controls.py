@@ -252,6 +252,7 @@ def progress_bar(state: SessionState) -> ProgressBar:
         bar.setRange(0, 0 if waiting else max(state.total, 1))
         bar.setValue(state.done)
 
+    show()
     later = together(show, bar)
     for event in (state.events.busy, state.events.done, state.events.total):
         event.connect(later)

@@ -37,6 +37,11 @@ HINTS = (
     "The network's own estimate for its worst slice, 0 to 1: look there first.",
 )
 SWATCH = 14
+TICKS = """
+QTreeWidget::indicator { width: 10px; height: 10px; border: 1px solid gray; border-radius: 2px; }
+QTreeWidget::indicator:checked { background: palette(highlight); border-color: lightgray; }
+"""
+"""napari's dark theme draws boxes that are not ticked black on black."""
 ROWS = 5
 SHOWN_SIGN = {True: Qt.CheckState.Checked, False: Qt.CheckState.Unchecked}
 
@@ -99,6 +104,7 @@ class SegmentsTable(QTreeWidget):  # type: ignore[misc]
         )
         self.setItemDelegate(_Names(self._actions, self))
         self.setMinimumHeight(90)
+        self.setStyleSheet(TICKS)
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
