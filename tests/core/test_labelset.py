@@ -8,7 +8,14 @@ import itertools
 import numpy as np
 import pytest
 
-from napari_medsam_lite.core.labelset import BUILT_IN, Code, LabelClass, LabelSet, color_of
+from napari_medsam_lite.core.labelset import (
+    BUILT_IN,
+    Code,
+    LabelClass,
+    LabelSet,
+    color_of,
+    in_one_line,
+)
 
 # Linear RGB as the two common kinds of colour-blindness see it (Machado et al. 2009, complete).
 SEEN_BY = {
@@ -136,3 +143,17 @@ def simulated(color: tuple[int, int, int], matrix: np.ndarray) -> np.ndarray:
     linear = np.clip(matrix @ linear, 0, 1)
     back = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return rgb2lab(back)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("two\nlines", "two lines"),
+        ("  a \x1b  b\x00", "a b"),
+        ("\u0000", "label 3"),
+        ('Gefäß, "groß"', 'Gefäß, "groß"'),
+        ("क्‍ष", "क्‍ष"),
+    ],
+)
+def test_a_name_becomes_one_line(name: str, kept: str):
+    assert in_one_line(LabelClass(3, name, (1, 2, 3))) == LabelClass(3, kept, (1, 2, 3))

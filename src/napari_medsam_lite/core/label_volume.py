@@ -25,8 +25,8 @@ class LabelVolume(Volume):
     ----------
     classes : tuple of LabelClass
         What numbers stand for, as far as it is known; also of numbers that have no voxel.
-    notice : str
-        What was lost or decided when the labels were read; a sentence for people, or empty.
+    notes : tuple of str
+        What was lost or decided when the labels were read, a sentence each.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class LabelVolume(Volume):
     """
 
     classes: tuple[LabelClass, ...] = ()
-    notice: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,6 +43,12 @@ class LabelVolume(Volume):
             raise UnsupportedImageError(
                 f"{self.name}: the voxels are of type {self.data.dtype}; labels are whole numbers."
             )
+
+    @classmethod
+    def of(cls, volume: Volume, classes: tuple[LabelClass, ...] = ()) -> LabelVolume:
+        """The labels that a reader found as a plain volume."""
+        place = (volume.spacing, volume.affine, volume.name, volume.source)
+        return cls(volume.data, *place, classes=classes)
 
 
 def classes_in(labels: NDArray[Any], classes: Iterable[LabelClass]) -> tuple[LabelClass, ...]:

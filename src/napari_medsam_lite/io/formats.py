@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
+from napari_medsam_lite.core.label_volume import LabelVolume
+from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import nifti, npz
 from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io.labelsets import write_label_set
+from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,29 @@ class Format:
     read : callable
         Path to the image, with the boxes and the truth that the file carries.
     read_labels : callable
-        Path to the labels, as a volume of integers.
+        Path to the labels, with the classes that the file itself names.
     write : callable
-        (path, labels, case): labels (Z, Y, X) uint8 or uint16 in the space of ``case.volume``, with
-        ``case.gts`` where the format can keep them.
+        (path, labels, case): labels uint8 or uint16 on the voxels of ``case.volume``, with their
+        classes and ``case.gts`` where the format can keep them.
     is_ours : callable
         Path to whether the file holds what we read; looks at no more than a header.
     holds_labels : callable
         Path to whether the file holds labels and no image; looks at no more than a header.
+    keeps_place : bool
+        Whether the file says where in the body its voxels lie.
+    keeps_codes : bool
+        Whether the file itself keeps all of a class; if not, a label set is written beside it.
     """
 
     suffixes: tuple[str, ...]
     what: str
     read: Callable[[Path], Case]
-    read_labels: Callable[[Path], Volume]
-    write: Callable[[Path, NDArray[Any], Case], None]
+    read_labels: Callable[[Path], LabelVolume]
+    write: Callable[[Path, LabelVolume, Case], None]
     is_ours: Callable[[Path], bool]
     holds_labels: Callable[[Path], bool]
+    keeps_place: bool = True
+    keeps_codes: bool = True
 
 
 FORMATS = (
@@ -62,6 +72,8 @@ FORMATS = (
         npz.write_npz,
         npz.npz_is_ours,
         npz.npz_holds_labels,
+        keeps_place=False,
+        keeps_codes=False,
     ),
     Format(
         (".nii.gz", ".nii"),
@@ -71,6 +83,7 @@ FORMATS = (
         nifti.write_nifti,
         lambda path: True,
         nifti.nifti_holds_labels,
+        keeps_codes=False,
     ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
@@ -174,11 +187,12 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     return read_label_volume(path).data
 
 
-def read_label_volume(path: str | Path) -> Volume:
-    """The labels in `path` with their place, as a volume of integers; errors as `read_labels`."""
+def read_label_volume(path: str | Path) -> LabelVolume:
+    """The labels in `path` with their place and classes; errors as `read_labels`."""
     row = _format(path)
     with reading(path, row.what):
-        return row.read_labels(Path(path))
+        labels = row.read_labels(Path(path))
+    return labels if row.keeps_codes else add_sidecar(labels, sidecar_path(path, file_suffix(path)))
 
 
 def write_labels(
@@ -186,13 +200,14 @@ def write_labels(
     labels: NDArray[Any],
     volume: Volume,
     *,
+    classes: Iterable[LabelClass] = (),
     gts: NDArray[Any] | None = None,
     overwrite: bool = True,
 ) -> None:
     """Write labels in the space of the image that they were made on.
 
-    The file appears whole or not at all; an existing one is replaced, unless it is
-    the image itself.
+    The file appears whole or not at all, and only after it was read again and found to hold the
+    same voxels in the same place; an existing one is replaced, unless it is the image itself.
 
     Parameters
     ----------
@@ -202,6 +217,9 @@ def write_labels(
         (Z, Y, X) whole numbers from 0 to 65535; written as uint8 if 255 is enough, else as uint16.
     volume : Volume
         The image; gives the geometry.
+    classes : iterable of LabelClass
+        What the numbers stand for. Where the format cannot keep all of it, a label set
+        ``NAME.labels.json`` is written beside the file.
     gts : ndarray, optional
         (Z, Y, X) truth, stored beside the labels where the format can (npz).
     overwrite : bool
@@ -213,11 +231,21 @@ def write_labels(
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
     row = _format(path)
-    labels = _small_labels(labels, volume)
+    written = _labels_on(volume, _small_labels(labels, volume), classes)
     if volume.source and _is_image(path, volume.source.path):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
     with replacing(path, overwrite=overwrite) as temporary:
-        row.write(temporary, labels, Case(volume, gts=gts))
+        row.write(temporary, written, Case(volume, gts=gts))
+        with reading(temporary, row.what):
+            found = row.read_labels(temporary)
+        check_written(path, found, written, keeps_place=row.keeps_place)
+    if written.classes and not row.keeps_codes:
+        write_label_set(sidecar_path(path, file_suffix(path)), LabelSet("", written.classes))
+
+
+def _labels_on(volume: Volume, labels: NDArray[Any], classes: Iterable[LabelClass]) -> LabelVolume:
+    named = tuple(map(in_one_line, classes))
+    return LabelVolume(labels, volume.spacing, volume.affine, "labels", classes=named)
 
 
 def _is_image(path: str | Path, source: Path) -> bool:
