@@ -69,6 +69,11 @@ def classes_in(labels: NDArray[Any], classes: Iterable[LabelClass]) -> tuple[Lab
     )
 
 
+def told_overlap(voxels: int) -> str:
+    """The sentence about segments that share voxels, of which labels hold one each."""
+    return f"Segments overlap in {voxels} voxels; there the later one is kept."
+
+
 def on_grid_of(labels: LabelVolume, image: Volume) -> NDArray[Any]:
     """The labels on the voxels of `image`, which may run along other axes or reach further.
 

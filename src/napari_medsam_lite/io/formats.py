@@ -16,7 +16,7 @@ from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import nifti, npz
+from napari_medsam_lite.io import nifti, npz, seg_nrrd
 from napari_medsam_lite.io.guard import reading
 from napari_medsam_lite.io.labelsets import write_label_set
 from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
@@ -35,8 +35,9 @@ class Format:
         In small letters; a longer one before one that it ends with.
     what : str
         What such a file is, for messages: "a NIfTI image".
-    read : callable
-        Path to the image, with the boxes and the truth that the file carries.
+    read : callable, optional
+        Path to the image, with the boxes and the truth that the file carries; None if such files
+        hold labels only.
     read_labels : callable
         Path to the labels, with the classes that the file itself names.
     write : callable
@@ -54,7 +55,7 @@ class Format:
 
     suffixes: tuple[str, ...]
     what: str
-    read: Callable[[Path], Case]
+    read: Callable[[Path], Case] | None
     read_labels: Callable[[Path], LabelVolume]
     write: Callable[[Path, LabelVolume, Case], None]
     is_ours: Callable[[Path], bool]
@@ -84,6 +85,15 @@ FORMATS = (
         lambda path: True,
         nifti.nifti_holds_labels,
         keeps_codes=False,
+    ),
+    Format(
+        (seg_nrrd.SUFFIX,),
+        seg_nrrd.WHAT,
+        None,
+        seg_nrrd.read_seg_nrrd,
+        seg_nrrd.write_seg_nrrd,
+        lambda path: True,
+        lambda path: True,
     ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
@@ -124,7 +134,9 @@ def list_cases(folder: str | Path) -> list[Path]:
     found = [
         file
         for file in files
-        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+        if file.name.lower().endswith(SUFFIXES)
+        and _format(file).read is not None
+        and not file.name.startswith(".")
     ]
     if not found:
         raise FileFormatError(
@@ -167,6 +179,8 @@ def read_case(path: str | Path) -> Case:
         If what it holds cannot be segmented.
     """
     row = _format(path)
+    if row.read is None:
+        raise FileFormatError(f"{path} is {row.what}: it holds labels, not an image.")
     with reading(path, row.what):
         return row.read(Path(path))
 

@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
 
@@ -34,6 +36,7 @@ _DAMAGE = (
 _DEFLATE_MOST = 1032
 """How many bytes one byte of a zip or gzip file can stand for at most."""
 _DEFLATE_START = 1 << 16
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -90,6 +93,24 @@ def check_size(path: str | Path, claimed: int, stored: int, *, packed: bool) -> 
             f"{path} is cut short or its header is damaged: it speaks of {claimed} bytes, "
             f"but the file holds {'at most ' if packed else ''}{most}."
         )
+
+
+def read_exactly(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
+    """The next `size` bytes; memory fills as they come, never by what a header claims alone.
+
+    Raises
+    ------
+    EOFError
+        If there are fewer.
+    """
+    content = np.empty(size, np.uint8)  # the system gives pages when they are written to
+    filled = 0
+    while filled < size:
+        count = stream.readinto(content[filled : filled + _CHUNK])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        filled += count
+    return content
 
 
 def _reason(error: BaseException) -> str:

@@ -27,7 +27,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import check_size
+from napari_medsam_lite.io.guard import check_size, read_exactly
 from napari_medsam_lite.io.nifti_names import (
     NAMES_CODE,
     classes_from_extensions,
@@ -215,19 +215,12 @@ def _voxels(file: _OpenFile) -> NDArray[Any]:
 
 
 def _stored(file: _OpenFile, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The voxels as stored; memory fills as bytes come, never by what the header claims alone."""
+    """The voxels as stored."""
     offset = int(file.header.get_data_offset())
     size = math.prod(map(int, shape)) * dtype.itemsize
     check_size(file.path, offset + size, file.path.stat().st_size, packed=file.packed)
     file.stream.seek(offset)
-    voxels = np.empty(size, np.uint8)  # the system gives pages when they are written to
-    filled = 0
-    while filled < size:
-        count = file.stream.readinto(voxels[filled : filled + _CHUNK])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError
-        filled += count
-    return voxels.view(dtype).reshape(shape, order="F")
+    return read_exactly(file.stream, size).view(dtype).reshape(shape, order="F")
 
 
 def _as_volume(data: NDArray[Any]) -> NDArray[Any]:
