@@ -16,7 +16,7 @@ from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import nifti, npz, seg_nrrd
+from napari_medsam_lite.io import dicom_seg, dicom_seg_writer, nifti, npz, seg_nrrd
 from napari_medsam_lite.io.guard import reading
 from napari_medsam_lite.io.labelsets import write_label_set
 from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
@@ -94,6 +94,24 @@ FORMATS = (
         seg_nrrd.write_seg_nrrd,
         lambda path: True,
         lambda path: True,
+    ),
+    Format(
+        (dicom_seg.MAP_SUFFIX,),
+        dicom_seg.WHAT,
+        None,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_map,
+        dicom_seg.is_dicom_seg,
+        dicom_seg.is_dicom_seg,
+    ),
+    Format(
+        (dicom_seg.SUFFIX,),
+        dicom_seg.WHAT,
+        None,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_masks,
+        dicom_seg.is_dicom_seg,
+        dicom_seg.is_dicom_seg,
     ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
