@@ -14,8 +14,8 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import nifti, npz
-from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io import dicom, nifti, npz
+from napari_medsam_lite.io.guard import is_folder, reading
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,30 @@ class Format:
         Path to the image, with the boxes and the truth that the file carries.
     read_labels : callable
         Path to the labels, as a volume of integers.
-    write : callable
+    write : callable, optional
         (path, labels, case): labels (Z, Y, X) uint8 or uint16 in the space of ``case.volume``, with
-        ``case.gts`` where the format can keep them.
+        ``case.gts`` where the format can keep them. None if labels are not written so.
     is_ours : callable
         Path to whether the file holds what we read; looks at no more than a header.
     holds_labels : callable
         Path to whether the file holds labels and no image; looks at no more than a header.
+    in_folders : bool
+        Whether a folder is such an image too, and files may have any name. ``read`` then takes
+        which series to read, and what to call with (slices done, slices in all).
     """
 
     suffixes: tuple[str, ...]
     what: str
-    read: Callable[[Path], Case]
+    read: Callable[..., Case]
     read_labels: Callable[[Path], Volume]
-    write: Callable[[Path, NDArray[Any], Case], None]
+    write: Callable[[Path, NDArray[Any], Case], None] | None
     is_ours: Callable[[Path], bool]
     holds_labels: Callable[[Path], bool]
+    in_folders: bool = False
+
+
+def _no_labels(path: Path) -> Volume:
+    raise FileFormatError(f"{path} holds no labels that can be read here.")
 
 
 FORMATS = (
@@ -72,8 +80,19 @@ FORMATS = (
         lambda path: True,
         nifti.nifti_holds_labels,
     ),
+    Format(
+        (".dcm", ".dicom", ".ima"),
+        dicom.WHAT,
+        dicom.read_dicom,
+        _no_labels,
+        None,
+        dicom.dicom_is_ours,
+        lambda path: False,
+        in_folders=True,
+    ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
+LABEL_SUFFIXES = tuple(s for row in FORMATS if row.write is not None for s in row.suffixes)
 
 
 def file_suffix(path: str | Path) -> str:
@@ -84,47 +103,17 @@ def file_suffix(path: str | Path) -> str:
     FileFormatError
         If it ends with none of them.
     """
-    name = Path(path).name.lower()
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
-
-
-def list_cases(folder: str | Path) -> list[Path]:
-    """The files in `folder` that can be read, sorted by name; folders in it are not entered.
-
-    Hidden files are left out: macOS keeps ``._ct.nii`` beside ``ct.nii`` on other systems' disks,
-    and files that are being written are hidden until they are whole.
-
-    Raises
-    ------
-    FileFormatError
-        If there is none, no such folder, or it may not be read.
-    """
-    try:
-        files = sorted(Path(folder).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        files = []
-    except OSError as error:
-        raise FileFormatError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    found = [
-        file
-        for file in files
-        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
-    ]
-    if not found:
-        raise FileFormatError(
-            f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}."
-        )
-    return found
+    suffix = _suffix(path)
+    if suffix is None:
+        raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+    return suffix
 
 
 def is_ours(path: str | Path) -> bool:
     """Whether `path` is a file that can be read here: reads no more than a list of contents."""
     try:
         row = _format(path)
-        with reading(path, row.what):
+        with reading(path, row.what, folder=row.in_folders):
             return row.is_ours(Path(path))
     except FileFormatError:
         return False
@@ -139,28 +128,45 @@ def holds_labels(path: str | Path) -> bool:
         If the suffix is unknown, or the file is not what it says.
     """
     row = _format(path)
-    with reading(path, row.what):
+    with reading(path, row.what, folder=row.in_folders):
         return row.holds_labels(Path(path))
 
 
-def read_case(path: str | Path) -> Case:
+def read_case(
+    path: str | Path,
+    series: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Case:
     """The image in `path`, with the boxes and the truth that the file carries.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder of DICOM files.
+    series : str, optional
+        Of a folder that holds several: its number, from 1, or a part of its description.
+    progress : callable, optional
+        Called with (slices done, slices in all) where reading may take long.
 
     Raises
     ------
     FileFormatError
-        If the suffix is unknown, or the file is not what it says.
+        If the suffix is unknown, the file is not what it says, or there is no such series.
     UnsupportedImageError
         If what it holds cannot be segmented.
     """
     row = _format(path)
-    with reading(path, row.what):
+    with reading(path, row.what, folder=row.in_folders):
+        if row.in_folders:
+            return row.read(Path(path), series, progress)
+        if series is not None:
+            raise FileFormatError(f"{path} holds one image; leave the series out.")
         return row.read(Path(path))
 
 
-def read_volume(path: str | Path) -> Volume:
-    """The image in `path`: (Z, Y, X) with spacing and affine; errors as `read_case`."""
-    return read_case(path).volume
+def read_volume(path: str | Path, series: str | None = None) -> Volume:
+    """The image in `path`: (Z, Y, X) with spacing and affine; as `read_case`."""
+    return read_case(path, series).volume
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:
@@ -212,10 +218,11 @@ def write_labels(
     FileFormatError
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
-    row = _format(path)
+    row = _format_to_write(path)
     labels = _small_labels(labels, volume)
     if volume.source and _is_image(path, volume.source.path):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
+    assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
         row.write(temporary, labels, Case(volume, gts=gts))
 
@@ -227,9 +234,40 @@ def _is_image(path: str | Path, source: Path) -> bool:
     return is_there(path) and not holds_labels(path)
 
 
+def _suffix(path: str | Path) -> str | None:
+    name = Path(path).name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
 def _format(path: str | Path) -> Format:
-    suffix = file_suffix(path)
-    return next(row for row in FORMATS if suffix in row.suffixes)
+    """By the suffix; without a known one, by what is there."""
+    folder = is_folder(path)
+    suffix = None if folder else _suffix(path)
+    for row in FORMATS:
+        if suffix in row.suffixes or (suffix is None and _is_unnamed(path, row)):
+            return row
+    if folder:
+        raise FileFormatError(f"{path} is a folder without DICOM files; name a file.")
+    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+
+
+def _is_unnamed(path: str | Path, row: Format) -> bool:
+    """Whether `path` is of a format that does not need a suffix."""
+    try:
+        return row.in_folders and row.is_ours(Path(path))
+    except OSError:
+        return False
+
+
+def _format_to_write(path: str | Path) -> Format:
+    name = Path(path).name.lower()
+    for row in FORMATS:
+        if row.write is not None and name.endswith(row.suffixes):
+            return row
+    raise FileFormatError(
+        f"{path}: labels are written as {', '.join(LABEL_SUFFIXES)}; let the name end with one of "
+        "these."
+    )
 
 
 def _small_labels(labels: NDArray[Any], volume: Volume) -> NDArray[np.uint8] | NDArray[np.uint16]:
