@@ -17,9 +17,9 @@ from scipy.spatial.transform import Rotation
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.labelset import BUILT_IN, Code, LabelClass, color_of, in_one_line
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.folders import list_cases
 from napari_medsam_lite.io.formats import (
     holds_labels,
-    list_cases,
     read_case,
     read_label_volume,
     write_labels,

@@ -25,8 +25,6 @@ class LabelVolume(Volume):
     ----------
     classes : tuple of LabelClass
         What numbers stand for, as far as it is known; also of numbers that have no voxel.
-    notes : tuple of str
-        What was lost or decided when the labels were read, a sentence each.
 
     Raises
     ------
@@ -35,7 +33,6 @@ class LabelVolume(Volume):
     """
 
     classes: tuple[LabelClass, ...] = ()
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -119,6 +119,12 @@ def _is_mask(volume: Volume) -> bool:
     return volume.data.dtype.kind == "b"
 
 
+def _auto(volume: Volume) -> str:
+    if volume.data.dtype == np.uint8:
+        return "none"
+    return "abdomen" if volume.modality in ("", "CT") else "mr"
+
+
 WINDOWS: dict[str, Window] = {
     "abdomen": CTWindow(40, 400),
     "lung": CTWindow(-600, 1500),
@@ -135,7 +141,8 @@ WINDOWS: dict[str, Window] = {
 def parse_window(text: str | Window | None, volume: Volume) -> Window:
     """A window from its name, from ``"LEVEL,WIDTH"`` in HU, or as it is.
 
-    None and ``"auto"`` mean: as stored for 8-bit volumes, abdomen for all others.
+    None and ``"auto"`` mean: as stored for 8-bit volumes, percentiles for those that are known to
+    be no CT, abdomen for all others.
 
     Raises
     ------
@@ -143,7 +150,7 @@ def parse_window(text: str | Window | None, volume: Volume) -> Window:
         If the text is neither a name nor two numbers.
     """
     if text is None or text == AUTO:
-        return WINDOWS["none" if volume.data.dtype == np.uint8 else "abdomen"]
+        return WINDOWS[_auto(volume)]
     if not isinstance(text, str):
         return text
     name = text.strip().lower().replace("-", " ").replace("_", " ")

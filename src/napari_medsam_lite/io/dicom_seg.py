@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +22,11 @@ if TYPE_CHECKING:
     import highdicom as hd
 
 WHAT = "a DICOM segmentation"
-SUFFIX, MAP_SUFFIX = ".dcm", ".labelmap.dcm"
-_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+MAP_SUFFIX = ".labelmap.dcm"
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""The SOP classes: masks, and label maps."""
+
 _DESCRIBED = re.compile(r"label (\d{1,5}): (.*)", re.DOTALL)  # by our own writer
-_DAMAGE = (AttributeError, TypeError, AssertionError, struct.error, zlib.error, sqlite3.Error)
 _LARGEST_NUMBER = 65535
 _MOST_SLICES = 10_000
 _TURNED = [2, 1, 0, 3]
@@ -46,7 +42,9 @@ def read_dicom_seg(path: Path) -> LabelVolume:
     ValueError, LookupError, OSError, EOFError
         If it is damaged.
     """
-    with _parsing():
+    from napari_medsam_lite.io.dicom_attributes import parsing
+
+    with parsing():
         segmentation = _open(path)
         volume, lost = _flatten(segmentation)
         classes = _classes(segmentation)
@@ -60,40 +58,29 @@ def read_dicom_seg(path: Path) -> LabelVolume:
 
 
 def is_dicom_seg(path: Path) -> bool:
-    """Whether the file is a segmentation; reads the start of its header only."""
-    import pydicom
+    """Whether the file is a segmentation; reads no more than its header."""
+    from napari_medsam_lite.io.dicom_attributes import parsing, read_attributes
 
-    with _parsing():
-        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-        return head.get("SOPClassUID") in _CLASSES
-
-
-@contextmanager
-def _parsing() -> Iterator[None]:
-    """Let the libraries say in one exception, a ValueError, what is wrong with a file."""
-    from pydicom.errors import InvalidDicomError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except InvalidDicomError as error:
-            raise ValueError("it is no DICOM file") from error
-        except _DAMAGE as error:
-            raise ValueError("its header is damaged") from error
+    with parsing():
+        return read_attributes(path, ("SOPClassUID",)).text("SOPClassUID") in SEGMENTATIONS
 
 
 def _open(path: Path) -> hd.seg.Segmentation:
     import highdicom as hd
     import pydicom
 
-    header = pydicom.dcmread(path, stop_before_pixels=True)
-    if header.get("SOPClassUID") not in _CLASSES:
-        raise FileFormatError(f"{path} is a DICOM file without segments.")
-    voxels = int(header.NumberOfFrames) * int(header.Rows) * int(header.Columns)
-    packed = header.file_meta.TransferSyntaxUID.is_compressed
-    check_size(path, voxels * int(header.BitsAllocated) // 8, path.stat().st_size, packed=packed)
-    segmentation = hd.seg.Segmentation.from_dataset(pydicom.dcmread(path), copy=False)
+    from napari_medsam_lite.io.dicom_attributes import open_inflated
+
+    with open_inflated(path) as file:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        if header.get("SOPClassUID") not in SEGMENTATIONS:
+            raise FileFormatError(f"{path} is a DICOM file without segments.")
+        voxels = int(header.NumberOfFrames) * int(header.Rows) * int(header.Columns)
+        packed = header.file_meta.TransferSyntaxUID.is_compressed
+        size = voxels * int(header.BitsAllocated) // 8
+        check_size(path, size, path.stat().st_size, packed=packed)
+        file.seek(0)
+        segmentation = hd.seg.Segmentation.from_dataset(pydicom.dcmread(file), copy=False)
     geometry = segmentation.get_volume_geometry(allow_missing_positions=True)
     if geometry is None:
         raise ValueError("its slices do not lie one behind the other at even distances")

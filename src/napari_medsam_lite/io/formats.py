@@ -16,8 +16,8 @@ from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import dicom_seg, dicom_seg_writer, nifti, npz, seg_nrrd
-from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io import dicom, dicom_seg, dicom_seg_writer, nifti, npz, seg_nrrd
+from napari_medsam_lite.io.guard import is_folder, reading
 from napari_medsam_lite.io.labelsets import write_label_set
 from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
 
@@ -40,9 +40,9 @@ class Format:
         hold labels only.
     read_labels : callable
         Path to the labels, with the classes that the file itself names.
-    write : callable
+    write : callable, optional
         (path, labels, case): labels uint8 or uint16 on the voxels of ``case.volume``, with their
-        classes and ``case.gts`` where the format can keep them.
+        classes and ``case.gts`` where the format can keep them. None if labels are not written so.
     is_ours : callable
         Path to whether the file holds what we read; looks at no more than a header.
     holds_labels : callable
@@ -51,17 +51,21 @@ class Format:
         Whether the file says where in the body its voxels lie.
     keeps_codes : bool
         Whether the file itself keeps all of a class; if not, a label set is written beside it.
+    in_folders : bool
+        Whether a folder is such an image too, and files may have any name. ``read`` then takes
+        which series to read, and what to call with (slices done, slices in all).
     """
 
     suffixes: tuple[str, ...]
     what: str
-    read: Callable[[Path], Case] | None
+    read: Callable[..., Case] | None
     read_labels: Callable[[Path], LabelVolume]
-    write: Callable[[Path, LabelVolume, Case], None]
+    write: Callable[[Path, LabelVolume, Case], None] | None
     is_ours: Callable[[Path], bool]
     holds_labels: Callable[[Path], bool]
     keeps_place: bool = True
     keeps_codes: bool = True
+    in_folders: bool = False
 
 
 FORMATS = (
@@ -105,16 +109,18 @@ FORMATS = (
         dicom_seg.is_dicom_seg,
     ),
     Format(
-        (dicom_seg.SUFFIX,),
-        dicom_seg.WHAT,
-        None,
+        (".dcm", ".dicom", ".ima"),
+        dicom.WHAT,
+        dicom.read_dicom,
         dicom_seg.read_dicom_seg,
         dicom_seg_writer.write_masks,
-        dicom_seg.is_dicom_seg,
-        dicom_seg.is_dicom_seg,
+        dicom.dicom_is_ours,
+        lambda path: not path.is_dir() and dicom_seg.is_dicom_seg(path),
+        in_folders=True,
     ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
+LABEL_SUFFIXES = tuple(s for row in FORMATS if row.write is not None for s in row.suffixes)
 
 
 def file_suffix(path: str | Path) -> str:
@@ -125,49 +131,17 @@ def file_suffix(path: str | Path) -> str:
     FileFormatError
         If it ends with none of them.
     """
-    name = Path(path).name.lower()
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
-
-
-def list_cases(folder: str | Path) -> list[Path]:
-    """The files in `folder` that can be read, sorted by name; folders in it are not entered.
-
-    Hidden files are left out: macOS keeps ``._ct.nii`` beside ``ct.nii`` on other systems' disks,
-    and files that are being written are hidden until they are whole.
-
-    Raises
-    ------
-    FileFormatError
-        If there is none, no such folder, or it may not be read.
-    """
-    try:
-        files = sorted(Path(folder).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        files = []
-    except OSError as error:
-        raise FileFormatError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    found = [
-        file
-        for file in files
-        if file.name.lower().endswith(SUFFIXES)
-        and _format(file).read is not None
-        and not file.name.startswith(".")
-    ]
-    if not found:
-        raise FileFormatError(
-            f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}."
-        )
-    return found
+    suffix = _suffix(path)
+    if suffix is None:
+        raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+    return suffix
 
 
 def is_ours(path: str | Path) -> bool:
     """Whether `path` is a file that can be read here: reads no more than a list of contents."""
     try:
         row = _format(path)
-        with reading(path, row.what):
+        with reading(path, row.what, folder=row.in_folders):
             return row.is_ours(Path(path))
     except FileFormatError:
         return False
@@ -182,30 +156,47 @@ def holds_labels(path: str | Path) -> bool:
         If the suffix is unknown, or the file is not what it says.
     """
     row = _format(path)
-    with reading(path, row.what):
+    with reading(path, row.what, folder=row.in_folders):
         return row.holds_labels(Path(path))
 
 
-def read_case(path: str | Path) -> Case:
+def read_case(
+    path: str | Path,
+    series: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Case:
     """The image in `path`, with the boxes and the truth that the file carries.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder of DICOM files.
+    series : str, optional
+        Of a folder that holds several: its number, from 1, or a part of its description.
+    progress : callable, optional
+        Called with (slices done, slices in all) where reading may take long.
 
     Raises
     ------
     FileFormatError
-        If the suffix is unknown, or the file is not what it says.
+        If the suffix is unknown, the file is not what it says, or there is no such series.
     UnsupportedImageError
         If what it holds cannot be segmented.
     """
     row = _format(path)
     if row.read is None:
         raise FileFormatError(f"{path} is {row.what}: it holds labels, not an image.")
-    with reading(path, row.what):
+    with reading(path, row.what, folder=row.in_folders):
+        if row.in_folders:
+            return row.read(Path(path), series, progress)
+        if series is not None:
+            raise FileFormatError(f"{path} holds one image; leave the series out.")
         return row.read(Path(path))
 
 
-def read_volume(path: str | Path) -> Volume:
-    """The image in `path`: (Z, Y, X) with spacing and affine; errors as `read_case`."""
-    return read_case(path).volume
+def read_volume(path: str | Path, series: str | None = None) -> Volume:
+    """The image in `path`: (Z, Y, X) with spacing and affine; as `read_case`."""
+    return read_case(path, series).volume
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:
@@ -262,10 +253,11 @@ def write_labels(
     FileFormatError
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
-    row = _format(path)
+    row = _format_to_write(path)
     written = _labels_on(volume, _small_labels(labels, volume), classes)
     if volume.source and _is_image(path, volume.source.path):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
+    assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
         row.write(temporary, written, Case(volume, gts=gts))
         with reading(temporary, row.what):
@@ -287,9 +279,40 @@ def _is_image(path: str | Path, source: Path) -> bool:
     return is_there(path) and not holds_labels(path)
 
 
+def _suffix(path: str | Path) -> str | None:
+    name = Path(path).name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
 def _format(path: str | Path) -> Format:
-    suffix = file_suffix(path)
-    return next(row for row in FORMATS if suffix in row.suffixes)
+    """By the suffix; without a known one, by what is there."""
+    folder = is_folder(path)
+    suffix = None if folder else _suffix(path)
+    for row in FORMATS:
+        if suffix in row.suffixes or (suffix is None and _is_unnamed(path, row)):
+            return row
+    if folder:
+        raise FileFormatError(f"{path} is a folder without DICOM files; name a file.")
+    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+
+
+def _is_unnamed(path: str | Path, row: Format) -> bool:
+    """Whether `path` is of a format that does not need a suffix."""
+    try:
+        return row.in_folders and row.is_ours(Path(path))
+    except OSError:
+        return False
+
+
+def _format_to_write(path: str | Path) -> Format:
+    name = Path(path).name.lower()
+    for row in FORMATS:
+        if row.write is not None and name.endswith(row.suffixes):
+            return row
+    raise FileFormatError(
+        f"{path}: labels are written as {', '.join(LABEL_SUFFIXES)}; let the name end with one of "
+        "these."
+    )
 
 
 def _small_labels(labels: NDArray[Any], volume: Volume) -> NDArray[np.uint8] | NDArray[np.uint16]:
