@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.io.affine import affine_from_lps, spacing_of
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.dicom_header import Slice
@@ -24,9 +25,6 @@ _UNEVEN = 0.01  # of the distance of slices: less is rounding in the headers
 _ASIDE = 0.1  # of a voxel over the whole stack: less is rounding in the headers
 _MISSING = 0.05  # of the distance of slices: how near to a whole number of them a gap must be
 _MADE_UP = 2  # times the slices that there are
-
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_ORDER = [2, 1, 0, 3]  # (x, y, z, 1) to (z, y, x, 1), and back
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,17 +95,15 @@ def stack_slices(slices: Sequence[Slice]) -> Stack:
     low = np.floor(aside.min(axis=0))
     rows, columns = (first.shape + np.ceil(aside.max(axis=0)) - low).astype(int)
     linear = np.stack([lie.row * spacing[1], lie.column * spacing[0], cross], axis=1)
-    lps = np.eye(4)
-    lps[:3, :3] = linear
-    lps[:3, 3] = lie.origins[0] + linear @ (low[1], low[0], 0)
+    affine = affine_from_lps(linear, lie.origins[0] + linear @ (low[1], low[0], 0))
     along = np.arange(len(ordered), dtype=float)
     if positions is not lie.along:
         along = np.interp(positions, lie.along, along)
     return Stack(
         tuple(ordered),
         (len(positions), int(rows), int(columns)),
-        (float(f"{np.linalg.norm(cross):.9g}"), *spacing),
-        (_LPS_TO_RAS @ lps)[np.ix_(_ORDER, _ORDER)],
+        (spacing_of(affine)[0], *spacing),
+        affine,
         along,
         aside - low,
         tuple(notes),

@@ -14,7 +14,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import dicom, nifti, npz
+from napari_medsam_lite.io import dicom, mha, nifti, npz, nrrd
 from napari_medsam_lite.io.guard import is_folder, reading
 
 
@@ -61,6 +61,18 @@ def _no_labels(path: Path) -> Volume:
     raise FileFormatError(f"{path} holds no labels that can be read here.")
 
 
+def _image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:
+    """A format in which whole numbers alone do not say that they are labels."""
+
+    def read_labels(path: Path) -> Volume:
+        volume = read(path).volume
+        if volume.data.dtype.kind not in "iu":
+            raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
+        return volume
+
+    return Format((suffix,), what, read, read_labels, None, lambda path: True, lambda path: False)
+
+
 FORMATS = (
     Format(
         (".npz",),
@@ -80,6 +92,8 @@ FORMATS = (
         lambda path: True,
         nifti.nifti_holds_labels,
     ),
+    _image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
+    _image_only(".mha", mha.WHAT, mha.read_mha),
     Format(
         (".dcm", ".dicom", ".ima"),
         dicom.WHAT,
