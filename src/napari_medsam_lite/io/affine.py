@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
 
+_ENDS = ("SI", "AP", "RL")  # of z, y and x
+_STRAIGHT = 1e-3  # less is rounding in the file
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -40,6 +42,20 @@ def check_affine(affine: NDArray[np.float64], path: object) -> None:
             f"{path}: the affine in the header holds NaN or has no volume, so the voxels have no "
             "place; repair the header first."
         )
+
+
+def orientation_of(affine: NDArray[np.float64]) -> tuple[str, bool]:
+    """Which way the axes (z, y, x) go, and whether they go aslant.
+
+    A letter an axis, as for "SPL": z to the head (superior), y to the back (posterior), x to the
+    left; I, A and R are the other ways.
+    """
+    linear = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    letters = ""
+    for axis in range(3):
+        world = int(np.abs(linear[:, axis]).argmax())
+        letters += _ENDS[world][int(linear[world, axis] < 0)]
+    return letters, bool((np.sort(np.abs(linear), axis=0)[:2] > _STRAIGHT).any())
 
 
 def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:

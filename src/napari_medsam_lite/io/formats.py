@@ -133,6 +133,14 @@ def is_ours(path: str | Path) -> bool:
         return False
 
 
+def is_dicom(path: str | Path) -> bool:
+    """Whether `path` is a DICOM file, or a folder with such files."""
+    try:
+        return _format(path).in_folders
+    except FileFormatError:
+        return False
+
+
 def holds_labels(path: str | Path) -> bool:
     """Whether `path` holds labels and no image: reads no more than a header.
 
