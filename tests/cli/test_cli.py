@@ -255,7 +255,7 @@ def test_debug_shows_the_traceback(tmp_path):
         run(tmp_path / "none.npz", "-o", tmp_path / "x.npz", "--debug")
 
 
-@pytest.mark.parametrize("command", ["demo", "segment", "presets", "weights", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "segment", "convert", "presets", "weights", "doctor"])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -29,8 +29,8 @@ def test_an_unknown_suffix_names_the_known_ones(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["ct.dcm", "ct.IMA"])
-def test_labels_in_a_format_that_is_only_read(tmp_path, name):
-    with pytest.raises(FileFormatError, match="labels are written as"):
+def test_labels_that_refer_to_no_image(tmp_path, name):
+    with pytest.raises(FileFormatError, match="name their folder as the image"):
         write_labels(tmp_path / name, LABELS, VOLUME)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
 import struct
 import warnings
 import zlib
@@ -26,6 +27,16 @@ from napari_medsam_lite.io.dicom_files import MAGIC, PREAMBLE
 _HEAD = 4096  # enough for the file meta information
 _META_LENGTH = slice(PREAMBLE + len(MAGIC) + 8, PREAMBLE + len(MAGIC) + 12)
 _INFLATED_MOST = 1 << 28
+# What pydicom and highdicom, which keeps frames in a table, raise for what they do not expect.
+_DAMAGE = (
+    AttributeError,
+    TypeError,
+    KeyError,
+    AssertionError,
+    struct.error,
+    sqlite3.Error,
+    zlib.error,
+)
 _DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _NOT_DEFLATED = ExplicitVRLittleEndian.encode().ljust(len(_DEFLATED), b"\0")
 
@@ -62,7 +73,7 @@ def parsing() -> Iterator[None]:
             yield
         except InvalidDicomError as error:
             raise ValueError("it is no DICOM file") from error
-        except (AttributeError, TypeError, KeyError, struct.error, zlib.error) as error:
+        except _DAMAGE as error:
             raise ValueError("its header is damaged") from error
 
 

@@ -12,10 +12,8 @@ from typing import Any
 from pydicom.uid import UID
 
 from napari_medsam_lite.io.dicom_attributes import Attributes, PixelElement, read_attributes
+from napari_medsam_lite.io.dicom_seg import SEGMENTATIONS
 from napari_medsam_lite.io.guard import check_size
-
-SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-"""The SOP classes of DICOM-SEG: masks, and label maps."""
 
 _IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber")
 _PEOPLE = ("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "InstitutionName")

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.io.dicom_files import find_files
-from napari_medsam_lite.io.formats import FORMATS, LABEL_SUFFIXES, SUFFIXES
+from napari_medsam_lite.io.formats import FORMATS, SUFFIXES
 
-_NAMED = tuple(suffix for row in FORMATS if not row.in_folders for suffix in row.suffixes)
+_NAMED = [row for row in FORMATS if not row.in_folders]
+_IMAGES = tuple(suffix for row in _NAMED if row.read is not None for suffix in row.suffixes)
+_ONLY_LABELS = tuple(suffix for row in _NAMED if row.read is None for suffix in row.suffixes)
+_LABELS = tuple(suffix for row in _NAMED if row.write is not None for suffix in row.suffixes)
 _ANSWER = ".nii.gz"
 
 
@@ -51,11 +54,12 @@ def stem(path: Path) -> str:
 
 def answer_name(path: Path) -> str:
     """What the labels of a case are called in a folder: as the case, if its format keeps labels."""
-    named = path.name.lower().endswith(LABEL_SUFFIXES) and not path.is_dir()
+    named = path.name.lower().endswith(_LABELS) and not path.is_dir()
     return path.name if named else stem(path) + _ANSWER
 
 
 def _is_case(path: Path) -> bool:
     if path.is_dir():
         return not path.is_symlink() and any(True for _ in find_files(path))
-    return path.name.lower().endswith(_NAMED)
+    name = path.name.lower()
+    return name.endswith(_IMAGES) and not name.endswith(_ONLY_LABELS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +12,33 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
+from napari_medsam_lite.core.label_volume import LabelVolume
+from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import dicom, mha, nifti, npz, nrrd
+from napari_medsam_lite.io import (
+    dicom,
+    dicom_seg,
+    dicom_seg_writer,
+    mha,
+    nifti,
+    npz,
+    nrrd,
+    seg_nrrd,
+)
+from napari_medsam_lite.io.format import Format
 from napari_medsam_lite.io.guard import is_folder, reading
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one kind of file is read and written.
-
-    The functions may let the errors of their libraries pass: `io.guard.reading` and
-    `core.files.replacing` are round every call.
-
-    Parameters
-    ----------
-    suffixes : tuple of str
-        In small letters; a longer one before one that it ends with.
-    what : str
-        What such a file is, for messages: "a NIfTI image".
-    read : callable
-        Path to the image, with the boxes and the truth that the file carries.
-    read_labels : callable
-        Path to the labels, as a volume of integers.
-    write : callable, optional
-        (path, labels, case): labels (Z, Y, X) uint8 or uint16 in the space of ``case.volume``, with
-        ``case.gts`` where the format can keep them. None if labels are not written so.
-    is_ours : callable
-        Path to whether the file holds what we read; looks at no more than a header.
-    holds_labels : callable
-        Path to whether the file holds labels and no image; looks at no more than a header.
-    in_folders : bool
-        Whether a folder is such an image too, and files may have any name. ``read`` then takes
-        which series to read, and what to call with (slices done, slices in all).
-    """
-
-    suffixes: tuple[str, ...]
-    what: str
-    read: Callable[..., Case]
-    read_labels: Callable[[Path], Volume]
-    write: Callable[[Path, NDArray[Any], Case], None] | None
-    is_ours: Callable[[Path], bool]
-    holds_labels: Callable[[Path], bool]
-    in_folders: bool = False
-
-
-def _no_labels(path: Path) -> Volume:
-    raise FileFormatError(f"{path} holds no labels that can be read here.")
+from napari_medsam_lite.io.labelsets import write_label_set
+from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
 
 
 def _image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:
     """A format in which whole numbers alone do not say that they are labels."""
 
-    def read_labels(path: Path) -> Volume:
+    def read_labels(path: Path) -> LabelVolume:
         volume = read(path).volume
         if volume.data.dtype.kind not in "iu":
             raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
-        return volume
+        return LabelVolume.of(volume)
 
     return Format((suffix,), what, read, read_labels, None, lambda path: True, lambda path: False)
 
@@ -82,6 +52,8 @@ FORMATS = (
         npz.write_npz,
         npz.npz_is_ours,
         npz.npz_holds_labels,
+        keeps_place=False,
+        keeps_codes=False,
     ),
     Format(
         (".nii.gz", ".nii"),
@@ -91,6 +63,25 @@ FORMATS = (
         nifti.write_nifti,
         lambda path: True,
         nifti.nifti_holds_labels,
+        keeps_codes=False,
+    ),
+    Format(
+        (seg_nrrd.SUFFIX,),
+        seg_nrrd.WHAT,
+        None,
+        seg_nrrd.read_seg_nrrd,
+        seg_nrrd.write_seg_nrrd,
+        lambda path: True,
+        lambda path: True,
+    ),
+    Format(
+        (dicom_seg.MAP_SUFFIX,),
+        dicom_seg.WHAT,
+        None,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_map,
+        dicom_seg.is_dicom_seg,
+        dicom_seg.is_dicom_seg,
     ),
     _image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
     _image_only(".mha", mha.WHAT, mha.read_mha),
@@ -98,10 +89,10 @@ FORMATS = (
         (".dcm", ".dicom", ".ima"),
         dicom.WHAT,
         dicom.read_dicom,
-        _no_labels,
-        None,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_masks,
         dicom.dicom_is_ours,
-        lambda path: False,
+        lambda path: not path.is_dir() and dicom_seg.is_dicom_seg(path),
         in_folders=True,
     ),
 )
@@ -178,6 +169,8 @@ def read_case(
         If what it holds cannot be segmented.
     """
     row = _format(path)
+    if row.read is None:
+        raise FileFormatError(f"{path} is {row.what}: it holds labels, not an image.")
     with reading(path, row.what, folder=row.in_folders):
         if row.in_folders:
             return row.read(Path(path), series, progress)
@@ -202,11 +195,12 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     return read_label_volume(path).data
 
 
-def read_label_volume(path: str | Path) -> Volume:
-    """The labels in `path` with their place, as a volume of integers; errors as `read_labels`."""
+def read_label_volume(path: str | Path) -> LabelVolume:
+    """The labels in `path` with their place and classes; errors as `read_labels`."""
     row = _format(path)
     with reading(path, row.what):
-        return row.read_labels(Path(path))
+        labels = row.read_labels(Path(path))
+    return labels if row.keeps_codes else add_sidecar(labels, sidecar_path(path, file_suffix(path)))
 
 
 def write_labels(
@@ -214,13 +208,14 @@ def write_labels(
     labels: NDArray[Any],
     volume: Volume,
     *,
+    classes: Iterable[LabelClass] = (),
     gts: NDArray[Any] | None = None,
     overwrite: bool = True,
 ) -> None:
     """Write labels in the space of the image that they were made on.
 
-    The file appears whole or not at all; an existing one is replaced, unless it is
-    the image itself.
+    The file appears whole or not at all, and only after it was read again and found to hold the
+    same voxels in the same place; an existing one is replaced, unless it is the image itself.
 
     Parameters
     ----------
@@ -230,6 +225,9 @@ def write_labels(
         (Z, Y, X) whole numbers from 0 to 65535; written as uint8 if 255 is enough, else as uint16.
     volume : Volume
         The image; gives the geometry.
+    classes : iterable of LabelClass
+        What the numbers stand for. Where the format cannot keep all of it, a label set
+        ``NAME.labels.json`` is written beside the file.
     gts : ndarray, optional
         (Z, Y, X) truth, stored beside the labels where the format can (npz).
     overwrite : bool
@@ -241,12 +239,32 @@ def write_labels(
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
     row = _format_to_write(path)
-    labels = _small_labels(labels, volume)
+    written = _labels_on(volume, _small_labels(labels, volume), classes)
     if volume.source and _is_image(path, volume.source.path):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
     assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
-        row.write(temporary, labels, Case(volume, gts=gts))
+        row.write(temporary, written, Case(volume, gts=gts))
+        with reading(temporary, row.what):
+            found = row.read_labels(temporary)
+        check_written(path, found, written, keeps_place=row.keeps_place)
+    if written.classes and not row.keeps_codes:
+        write_label_set(sidecar_path(path, file_suffix(path)), LabelSet("", written.classes))
+
+
+def check_can_write(path: str | Path) -> None:
+    """Raise FileFormatError unless labels can be written in the format that `path` ends with."""
+    _format_to_write(path)
+
+
+def keeps_place(path: str | Path) -> bool:
+    """Whether the file at `path`, or a folder, is of a format that tells where its voxels lie."""
+    return _format(path).keeps_place
+
+
+def _labels_on(volume: Volume, labels: NDArray[Any], classes: Iterable[LabelClass]) -> LabelVolume:
+    named = tuple(map(in_one_line, classes))
+    return LabelVolume(labels, volume.spacing, volume.affine, "labels", classes=named)
 
 
 def _is_image(path: str | Path, source: Path) -> bool:

@@ -10,9 +10,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
 
@@ -35,6 +37,7 @@ _DAMAGE = (
 _DEFLATE_MOST = 1032
 """How many bytes one byte of a zip or gzip file can stand for at most."""
 _DEFLATE_START = 1 << 16
+_CHUNK = 1 << 20
 _GIB = 1 << 30
 
 
@@ -113,6 +116,24 @@ def is_folder(path: str | Path) -> bool:
         return Path(path).is_dir()
     except OSError:  # too long a name, a folder that may not be entered: told when it is opened
         return False
+
+
+def read_exactly(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
+    """The next `size` bytes; memory fills as they come, never by what a header claims alone.
+
+    Raises
+    ------
+    EOFError
+        If there are fewer.
+    """
+    content = np.empty(size, np.uint8)  # the system gives pages when they are written to
+    filled = 0
+    while filled < size:
+        count = stream.readinto(content[filled : filled + _CHUNK])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        filled += count
+    return content
 
 
 def _reason(error: BaseException) -> str:

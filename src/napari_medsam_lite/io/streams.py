@@ -1,4 +1,4 @@
-"""Bytes out of a stream that may be packed: never more of them than are wanted."""
+"""Voxels out of a stream that may be packed."""
 
 from __future__ import annotations
 
@@ -7,31 +7,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.io.guard import read_exactly
+
 _CHUNK = 1 << 20
-
-
-def read_bytes(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
-    """The next `size` bytes; memory fills as they come, never by what a header claims alone.
-
-    Raises
-    ------
-    EOFError
-        If there are fewer.
-    """
-    content = np.empty(size, np.uint8)  # the system gives pages when they are written to
-    filled = 0
-    while filled < size:
-        count = stream.readinto(content[filled : filled + _CHUNK])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError
-        filled += count
-    return content
 
 
 def read_array(stream: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """An array of (Z, Y, X) stored with x fastest, in native byte order; double becomes float32."""
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    stored = read_bytes(stream, size).view(dtype).reshape(shape)
+    stored = read_exactly(stream, size).view(dtype).reshape(shape)
     wanted = np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
     return stored.astype(wanted, copy=False)
 
