@@ -14,7 +14,7 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
-from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.io import (
     dicom,
     dicom_seg,
@@ -132,6 +132,11 @@ def is_dicom(path: str | Path) -> bool:
         return False
 
 
+def is_image(path: str | Path) -> bool:
+    """Whether there is a file at `path` that can be read here and holds an image."""
+    return is_there(path) and is_ours(path) and not holds_labels(path)
+
+
 def holds_labels(path: str | Path) -> bool:
     """Whether `path` holds labels and no image: reads no more than a header.
 
@@ -240,7 +245,7 @@ def write_labels(
     """
     row = _format_to_write(path)
     written = _labels_on(volume, _small_labels(labels, volume), classes)
-    if volume.source and _is_image(path, volume.source.path):
+    if volume.source and _is_image(path, volume.source):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
     assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
@@ -267,9 +272,9 @@ def _labels_on(volume: Volume, labels: NDArray[Any], classes: Iterable[LabelClas
     return LabelVolume(labels, volume.spacing, volume.affine, "labels", classes=named)
 
 
-def _is_image(path: str | Path, source: Path) -> bool:
+def _is_image(path: str | Path, source: Source) -> bool:
     """Whether `path` is the image; labels have their own file as source, and may go there again."""
-    if identity_of(path) != identity_of(source):
+    if identity_of(path) not in map(identity_of, (source.path, *source.files)):
         return False
     return is_there(path) and not holds_labels(path)
 
