@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
+from napari_medsam_lite.io.affine import swap_axis_order
 from napari_medsam_lite.io.formats import is_ours, read_case, read_volume
-from napari_medsam_lite.io.nifti import swap_axis_order
 
 DATA = np.random.default_rng(0).integers(-1000, 1000, (5, 6, 4), np.int16)  # (Z, Y, X)
 LPS = np.array([-1, -1, 1])

@@ -45,7 +45,7 @@ class Job:
 
     `names` are those of the boxes, "" where one has none, and `ids` their labels, 1, 2, 3, ... if
     empty. With `spacing` (z, y, x) in mm, voxels are taken to be of that size, whatever the file
-    says.
+    says. `series` is the one to read of folders that hold several.
     """
 
     settings: Settings
@@ -53,6 +53,7 @@ class Job:
     names: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     spacing: tuple[float, float, float] | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class CaseRunner:
     def read(self, files: CaseFiles) -> tuple[Case, float]:
         """The case, and the seconds it took to read."""
         start = time.perf_counter()
-        return read_case(files.source), time.perf_counter() - start
+        case = read_case(files.source, self.job.series, self._progress)
+        return case, time.perf_counter() - start
 
     def segment(self, files: CaseFiles, contents: tuple[Case, float]) -> Answer:
         """The labels, from the boxes given, from those of the file, or from the file's truth."""
@@ -135,6 +137,7 @@ class CaseRunner:
                 for label, name in names.items()
             ],
             "dice": run.dice,
+            "notes": list(volume.notes),
         }
         return Answer(case, labels, predictor.limits, run, report)
 

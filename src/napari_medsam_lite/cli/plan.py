@@ -13,7 +13,7 @@ from napari_medsam_lite.cli.cases import CaseFiles
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import check_writable, identity_of, is_there, remove_leftovers
 from napari_medsam_lite.io.folders import answer_name, list_cases, stem
-from napari_medsam_lite.io.formats import LABEL_SUFFIXES
+from napari_medsam_lite.io.formats import LABEL_SUFFIXES, is_image
 from napari_medsam_lite.io.guard import is_folder
 from napari_medsam_lite.io.overlay import PICTURE, check_picture_name
 
@@ -83,7 +83,7 @@ def check_outputs(cases: Sequence[CaseFiles]) -> None:
     inputs = {identity_of(case.source) for case in cases}
     for case in cases:
         for path in _outputs(case):
-            if identity_of(path) in inputs:
+            if identity_of(path) in inputs or _is_slice(path, cases):
                 raise FileFormatError(f"{path} is an input; give what is written another name.")
             if not case.overwrite and is_there(path):
                 raise FileFormatError(
@@ -140,3 +140,11 @@ def _picture(overlay: str | None, source: Path, many: bool) -> Path | None:
     if not many:
         return Path(overlay)
     return Path(overlay) / f"{stem(source)}{PICTURE}"
+
+
+def _is_slice(path: Path, cases: Sequence[CaseFiles]) -> bool:
+    """Whether `path` is one of the files of an input that is a folder."""
+    # Not Path.resolve: it stops at links that lead round in a circle.
+    target = Path(os.path.realpath(path))
+    folders = {Path(os.path.realpath(c.source)) for c in cases if is_folder(c.source)}
+    return not folders.isdisjoint(target.parents) and is_image(path)

@@ -26,10 +26,13 @@ class Source:
         The file.
     header : object, optional
         The file format's own header, as its reader made it; only its writer looks inside.
+    files : tuple of Path
+        Where `path` is not the only file, or a folder: all that were read.
     """
 
     path: Path
     header: Any = None
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,12 @@ pydicom is imported where it is used: it takes half a second.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medsam_lite.core.case import Case
+from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.io.dicom_files import find_files, looks_like_dicom
 
@@ -56,6 +58,41 @@ def read_dicom(path: Path, series: str | None = None, progress: Progress | None 
     return Case(read_series(choose(list_dicom(path), series, path), path, progress))
 
 
+def read_all(source: Path, paths: Sequence[Path]) -> tuple[list[Volume], list[str]]:
+    """Read every volume of files and folders, and tell of those that are none.
+
+    Series of few images, such as localizers, are left out where there are volumes beside them.
+
+    Parameters
+    ----------
+    source : Path
+        What the volumes are said to be from.
+    paths : sequence of Path
+        The files and folders.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is damaged, or none of the series can be read.
+    """
+    from napari_medsam_lite.io.dicom_series import find_series, with_volumes
+
+    series = find_series([file for path in paths for file in find_files(path)])
+    chosen = with_volumes(series)
+    few = len(series) - len(chosen)
+    told = [f"{few} series of few images, such as localizers, not opened."] if few else []
+    volumes: list[Volume] = []
+    failures: list[MedSAMLiteError] = []
+    for one in chosen:
+        try:
+            volumes.append(read_series(one, source))
+        except MedSAMLiteError as error:
+            failures.append(error)
+    if not volumes:
+        raise failures[0] if failures else FileFormatError(f"{source} holds no DICOM image.")
+    return volumes, told + [str(error) for error in failures]
+
+
 def list_dicom(path: Path) -> list[Series]:
     """The series of a file or a folder: reads headers only."""
     from napari_medsam_lite.io.dicom_series import find_series
@@ -78,13 +115,14 @@ def read_series(series: Series, path: Path, progress: Progress | None = None) ->
     stack = series.stack()
     with parsing():
         data, told = read_pixels(stack, progress)
+    files = tuple(dict.fromkeys(one.path for one in series.slices))
     middle = stack.slices[len(stack.slices) // 2]
     return Volume(
         data,
         stack.spacing,
         stack.affine,
         series.name,
-        Source(path, stack.slices if stack.as_stored else ()),
+        Source(path, stack.slices if stack.as_stored else (), files),
         middle.modality,
         middle.window,
         (*series.notes, *stack.notes, *told),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -59,6 +60,10 @@ _NAMES = (
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )
+
+
+_ROUNDING = 1e-2  # of a direction: some headers have few digits
+_Direction = tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -151,9 +156,9 @@ def _check_claims(path: Path, encoding: Encoding) -> None:
 
 
 def _slice(path: Path, header: Attributes, encoding: Encoding, frame: int) -> Slice:
-    directions = header.numbers("ImageOrientationPatient", frame, 6)
+    rows, columns = _directions(header, frame)
     position = header.numbers("ImagePositionPatient", frame, 3)
-    placed = directions is not None and position is not None
+    placed = rows is not None and position is not None
     shape = encoding.options["rows"], encoding.options["columns"]
     slope = header.number("RescaleSlope", frame)
     number = header.text("SeriesNumber")
@@ -171,8 +176,8 @@ def _slice(path: Path, header: Attributes, encoding: Encoding, frame: int) -> Sl
         description=_description(header),
         order=header.whole("InstanceNumber", 0) + frame,
         origin=position if placed else None,
-        rows=directions[:3] if placed and directions else None,
-        columns=directions[3:] if placed and directions else None,
+        rows=rows if placed else None,
+        columns=columns if placed else None,
         spacing=_spacing(header, frame),
         thickness=_thickness(header, frame),
         slope=1.0 if slope is None else slope,
@@ -208,6 +213,19 @@ def _description(header: Attributes) -> str:
     words = header.text("SeriesDescription").split()
     kept = [word for word in words if not known & set(re.split(r"[\W_]+", word.lower()))]
     return " ".join(word for word in kept if not re.search(r"\d{5}|\^", word))
+
+
+def _directions(header: Attributes, frame: int) -> tuple[_Direction, _Direction]:
+    """Unit vectors along rows and along columns."""
+    values = header.numbers("ImageOrientationPatient", frame, 6)
+    if values is None:
+        return None, None
+    rows, columns = values[:3], values[3:]
+    lengths = math.hypot(*rows), math.hypot(*columns)
+    across = sum(a * b for a, b in zip(rows, columns, strict=True))
+    if max(abs(across), *(abs(length - 1) for length in lengths)) > _ROUNDING:
+        raise ValueError("its directions of rows and columns are not at right angles")
+    return rows, columns
 
 
 def _spacing(header: Attributes, frame: int) -> tuple[float, float] | None:

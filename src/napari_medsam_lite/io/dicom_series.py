@@ -16,6 +16,7 @@ from napari_medsam_lite.io.dicom_stack import Stack, distances, stack_slices
 from napari_medsam_lite.io.guard import reading
 
 _SAME_PLACE = 0.01  # mm
+_FEW = 3
 _ALIKE = 1e-3  # mm, and of a direction
 
 
@@ -84,7 +85,7 @@ def find_series(files: Sequence[Path]) -> list[Series]:
 def choose(series: Sequence[Series], wanted: str | None, path: Path) -> Series:
     """The series that is `wanted`: its number in the list, or a part of its description.
 
-    None: the only one, or the only one of more than three slices.
+    None: the only one, or the only one that is no localizer.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def choose(series: Sequence[Series], wanted: str | None, path: Path) -> Series:
         raise FileFormatError(f"{path} holds no DICOM image.")
     listed = "; ".join(f"{i} {tell(one)}" for i, one in enumerate(series, start=1))
     if wanted is None:
-        volumes = [one for one in series if len(one.slices) > 3] or series
+        volumes = with_volumes(series)
         if len(volumes) > 1:
             raise FileFormatError(
                 f"{path} holds {len(series)} series; choose one with --series: {listed}."
@@ -109,6 +110,11 @@ def choose(series: Sequence[Series], wanted: str | None, path: Path) -> Series:
         count = "no" if not meant else str(len(meant))
         raise FileFormatError(f"{path} holds {count} series that fit '{wanted}': {listed}.")
     return meant[0]
+
+
+def with_volumes(series: Sequence[Series]) -> list[Series]:
+    """Those of more slices than localizers have; all, if there is none."""
+    return [one for one in series if len(one.slices) > _FEW] or list(series)
 
 
 def tell(series: Series) -> str:

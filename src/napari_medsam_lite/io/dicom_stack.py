@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.io.affine import affine_from_lps, spacing_of
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.dicom_header import Slice
@@ -24,9 +25,6 @@ _UNEVEN = 0.01  # of the distance of slices: less is rounding in the headers
 _ASIDE = 0.1  # of a voxel over the whole stack: less is rounding in the headers
 _MISSING = 0.05  # of the distance of slices: how near to a whole number of them a gap must be
 _MADE_UP = 2  # times the slices that there are
-
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_ORDER = [2, 1, 0, 3]  # (x, y, z, 1) to (z, y, x, 1), and back
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,7 @@ class Stack:
     @property
     def as_stored(self) -> bool:
         """Whether the slices are those of the grid, one for one."""
-        return len(self.along) == len(self.slices) and not self.aside.any()
+        return np.array_equal(self.along, np.arange(len(self.slices))) and not self.aside.any()
 
 
 @dataclass
@@ -84,7 +82,7 @@ def stack_slices(slices: Sequence[Slice]) -> Stack:
     Raises
     ------
     FileFormatError
-        If they lie too unevenly, or are not at right angles.
+        If they lie too unevenly.
     """
     first = slices[0]
     spacing = first.spacing or (1.0, 1.0)
@@ -97,15 +95,15 @@ def stack_slices(slices: Sequence[Slice]) -> Stack:
     low = np.floor(aside.min(axis=0))
     rows, columns = (first.shape + np.ceil(aside.max(axis=0)) - low).astype(int)
     linear = np.stack([lie.row * spacing[1], lie.column * spacing[0], cross], axis=1)
-    lps = np.eye(4)
-    lps[:3, :3] = linear
-    lps[:3, 3] = lie.origins[0] + linear @ (low[1], low[0], 0)
-    along = np.interp(positions, lie.along, np.arange(len(ordered)))
+    affine = affine_from_lps(linear, lie.origins[0] + linear @ (low[1], low[0], 0))
+    along = np.arange(len(ordered), dtype=float)
+    if positions is not lie.along:
+        along = np.interp(positions, lie.along, along)
     return Stack(
         tuple(ordered),
         (len(positions), int(rows), int(columns)),
-        (float(f"{np.linalg.norm(cross):.9g}"), *spacing),
-        (_LPS_TO_RAS @ lps)[np.ix_(_ORDER, _ORDER)],
+        (spacing_of(affine)[0], *spacing),
+        affine,
         along,
         aside - low,
         tuple(notes),
@@ -126,12 +124,6 @@ def _in_order(slices: Sequence[Slice], spacing: tuple[float, float]) -> tuple[li
     order = np.argsort(along, kind="stable")
     ordered = [slices[i] for i in order]
     row, column = (np.array(v, float) for v in (slices[0].rows, slices[0].columns))
-    lengths = np.array([row @ row, column @ column])
-    if np.abs(lengths - 1).max() > 1e-2 or abs(row @ column) > 1e-2:
-        raise FileFormatError(
-            f"{slices[0].path}: the directions of rows and columns are not at right angles, "
-            "so the image has no place; its header is damaged."
-        )
     origins = np.array([s.origin for s in ordered], float)
     return ordered, _Lie(origins, row, column, np.cross(row, column), spacing, along[order])
 
@@ -151,7 +143,7 @@ def _grid(
     step = (end - start) / (count - 1)
     if np.abs(lie.along - even).max() <= max(_SAME_PLACE, _UNEVEN * step):
         return step, lie.along
-    usual = float(np.median(steps))
+    usual = float(np.sort(steps)[(count - 2) // 2])  # the lower median: a gap is no step
     wanted = round((end - start) / usual) + 1
     if wanted > _MADE_UP * count:
         raise FileFormatError(

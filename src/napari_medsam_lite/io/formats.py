@@ -14,12 +14,34 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
-from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import dicom, dicom_seg, dicom_seg_writer, nifti, npz, seg_nrrd
+from napari_medsam_lite.core.volume import Source, Volume
+from napari_medsam_lite.io import (
+    dicom,
+    dicom_seg,
+    dicom_seg_writer,
+    mha,
+    nifti,
+    npz,
+    nrrd,
+    seg_nrrd,
+)
 from napari_medsam_lite.io.format import Format
 from napari_medsam_lite.io.guard import is_folder, reading
 from napari_medsam_lite.io.labelsets import write_label_set
 from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
+
+
+def _image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:
+    """A format in which whole numbers alone do not say that they are labels."""
+
+    def read_labels(path: Path) -> LabelVolume:
+        volume = read(path).volume
+        if volume.data.dtype.kind not in "iu":
+            raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
+        return LabelVolume.of(volume)
+
+    return Format((suffix,), what, read, read_labels, None, lambda path: True, lambda path: False)
+
 
 FORMATS = (
     Format(
@@ -61,6 +83,8 @@ FORMATS = (
         dicom_seg.is_dicom_seg,
         dicom_seg.is_dicom_seg,
     ),
+    _image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
+    _image_only(".mha", mha.WHAT, mha.read_mha),
     Format(
         (".dcm", ".dicom", ".ima"),
         dicom.WHAT,
@@ -98,6 +122,19 @@ def is_ours(path: str | Path) -> bool:
             return row.is_ours(Path(path))
     except FileFormatError:
         return False
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether `path` is a DICOM file, or a folder with such files."""
+    try:
+        return _format(path).in_folders
+    except FileFormatError:
+        return False
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether there is a file at `path` that can be read here and holds an image."""
+    return is_there(path) and is_ours(path) and not holds_labels(path)
 
 
 def holds_labels(path: str | Path) -> bool:
@@ -208,7 +245,7 @@ def write_labels(
     """
     row = _format_to_write(path)
     written = _labels_on(volume, _small_labels(labels, volume), classes)
-    if volume.source and _is_image(path, volume.source.path):
+    if volume.source and _is_image(path, volume.source):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
     assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
@@ -235,9 +272,9 @@ def _labels_on(volume: Volume, labels: NDArray[Any], classes: Iterable[LabelClas
     return LabelVolume(labels, volume.spacing, volume.affine, "labels", classes=named)
 
 
-def _is_image(path: str | Path, source: Path) -> bool:
+def _is_image(path: str | Path, source: Source) -> bool:
     """Whether `path` is the image; labels have their own file as source, and may go there again."""
-    if identity_of(path) != identity_of(source):
+    if identity_of(path) not in map(identity_of, (source.path, *source.files)):
         return False
     return is_there(path) and not holds_labels(path)
 

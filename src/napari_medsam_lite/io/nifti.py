@@ -27,17 +27,18 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Source, Volume
+from napari_medsam_lite.io.affine import check_affine, swap_axis_order
 from napari_medsam_lite.io.guard import check_size, read_exactly
 from napari_medsam_lite.io.nifti_names import (
     NAMES_CODE,
     classes_from_extensions,
     classes_to_extension,
 )
+from napari_medsam_lite.io.streams import read_to_end
 
 WHAT = "a NIfTI image"
 _LABEL = 1002  # the intent code of label images
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
 _EXTENSIONS_MOST = 1 << 22
 _LONGEST_SIDE = np.iinfo(np.int16).max  # of NIfTI-1
 
@@ -69,14 +70,9 @@ def read_nifti(path: Path) -> Case:
     with _opened(path) as file:
         header = file.header
         data = _voxels(file)
-        while file.stream.read(_CHUNK):  # to the end: only there does gzip compare its checksum
-            pass
+        read_to_end(file.stream)
     affine = np.asarray(header.get_best_affine(), np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
-        raise FileFormatError(
-            f"{path}: the affine in the header holds NaN or has no volume, so the voxels have no "
-            "place; repair the header first."
-        )
+    check_affine(affine, path)
     z, y, x = reversed(voxel_sizes(affine).tolist())
     name = path.name.removesuffix(".gz").removesuffix(".nii")
     source = Source(path, header.copy())
@@ -119,12 +115,6 @@ def write_nifti(path: Path, labels: LabelVolume, case: Case) -> None:
         names = nib.nifti1.Nifti1Extension(NAMES_CODE, classes_to_extension(labels.classes))
         image.header.extensions.append(names)
     image.to_filename(path)
-
-
-def swap_axis_order(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An affine from the order (x, y, z) to (z, y, x) on both sides, or back."""
-    order = [2, 1, 0, 3]
-    return affine[np.ix_(order, order)]
 
 
 @dataclass(frozen=True)
@@ -215,7 +205,7 @@ def _voxels(file: _OpenFile) -> NDArray[Any]:
 
 
 def _stored(file: _OpenFile, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The voxels as stored."""
+    """The voxels (X, Y, Z) as stored."""
     offset = int(file.header.get_data_offset())
     size = math.prod(map(int, shape)) * dtype.itemsize
     check_size(file.path, offset + size, file.path.stat().st_size, packed=file.packed)

@@ -25,8 +25,8 @@ class Snapshot:
         (Y, X), (Y, X, 3 or 4) if `rgb`, or (Z, Y, X); anything that `numpy.asarray` reads.
     spacing : tuple of float
         Voxel size (z, y, x), taken from the layer's transform.
-    affine, source
-        The file's own geometry, as its reader left it in the layer's metadata; see `Volume`.
+    affine, source, modality
+        What its reader left in the layer's metadata; see `Volume`.
     """
 
     data: Any
@@ -35,6 +35,7 @@ class Snapshot:
     rgb: bool
     affine: NDArray[np.float64] | None = None
     source: Source | None = None
+    modality: str = ""
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -86,6 +87,7 @@ def snapshot_of(image: Image) -> Snapshot:
         bool(image.rgb),
         affine if isinstance(affine, np.ndarray) and affine.shape == (4, 4) else None,
         source if isinstance(source, Source) else None,
+        str(held.get("modality", "")),
     )
 
 
@@ -129,7 +131,8 @@ def to_volume(snapshot: Snapshot) -> Volume:
     if data.ndim == 2 or snapshot.rgb:
         data = data[None]
     affine: Any = snapshot.affine
-    return Volume(data, snapshot.spacing, affine, snapshot.name, snapshot.source)
+    place = (snapshot.spacing, affine, snapshot.name, snapshot.source)
+    return Volume(data, *place, snapshot.modality)
 
 
 def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
