@@ -108,7 +108,7 @@ def write_seg_nrrd(path: Path, labels: LabelVolume, case: Case) -> None:
     voxels = np.ascontiguousarray(labels.data, labels.data.dtype.newbyteorder("<"))
     with path.open("wb") as file:
         file.write(f"{head}{lines}\n".encode())
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed:
             packed.write(voxels.data)
 
 
