@@ -61,7 +61,7 @@ def describe(path: Path) -> list[ImageInfo]:
     if is_folder(path):
         return [info for case in list_cases(path) for info in describe(case)]
     if holds_labels(path):
-        volume: Volume = read_label_volume(path)
+        volume = read_label_volume(path)
         labels = tuple(int(label) for label in np.unique(volume.data) if label)
         return [_of_volume(volume, path, labels=labels)]
     case = read_case(path)

@@ -243,7 +243,7 @@ def _contrast(volume: Volume) -> dict[str, Any]:
 
 def _may_be_ct(volume: Volume) -> bool:
     return volume.modality == "CT" or (
-        volume.modality == "" and bool(volume.data.min() < _CT_BELOW)
+        volume.modality == "" and bool(volume.extremes[0] < _CT_BELOW)
     )
 
 
