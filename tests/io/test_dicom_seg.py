@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import warnings
 from collections import namedtuple
 from pathlib import Path
@@ -193,6 +195,15 @@ def test_highdicom_finds_what_the_standard_asks_for(tmp_path):
     assert len(series.ReferencedInstanceSequence) == 4
     measures = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert float(measures.SpacingBetweenSlices) == 2  # and not how thick they are
+
+
+def test_dicom3tools_finds_no_error(tmp_path):
+    if not (validator := shutil.which("dciodvfy")):
+        pytest.skip("dciodvfy of dicom3tools is not installed")
+    path = write(tmp_path / "l.dcm", LABELS, make_series(tmp_path), classes=(PLAIN, KIDNEY))
+    done = subprocess.run([validator, path], capture_output=True, text=True, check=False)
+    assert "Segmentation" in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

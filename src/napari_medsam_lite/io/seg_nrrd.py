@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
@@ -87,6 +86,8 @@ def read_seg_nrrd(path: Path) -> LabelVolume:
 
 def write_seg_nrrd(path: Path, labels: LabelVolume, case: Case) -> None:
     """Write labels as one layer, with a segment for each class and each number that has none."""
+    from scipy import ndimage
+
     place = affine_to_lps(case.volume.affine)
     head = _HEAD.format(
         type=_TYPES[labels.data.dtype.itemsize],
