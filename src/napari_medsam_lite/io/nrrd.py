@@ -99,6 +99,8 @@ def _header(file: BinaryIO, path: Path) -> dict[str, Any]:
             header: dict[str, Any] = nrrd.read_header(file)
         except (nrrd.NRRDError, TypeError) as error:
             raise ValueError(error) from error
+    if len(header["sizes"]) != header["dimension"]:
+        raise ValueError("it does not have as many sizes as dimensions")
     if "data file" in header or "datafile" in header:
         raise FileFormatError(
             f"{path} has its voxels in another file; save both as one .nrrd file."
