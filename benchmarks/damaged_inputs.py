@@ -77,7 +77,7 @@ def damaged_bytes(name: str, source: Path, folder: Path) -> Iterator[Damaged]:
         "first-10": content[:10],
         "first-200": content[:200],
         "half": content[: len(content) // 2],
-        "without-end": content[:-9],
+        "without-end": content[:-30],
         "zeros-first": bytes(512) + content[512:],
         "zeros-in-the-middle": content[: len(content) // 2] + bytes(len(content) // 2),
         "text": b"This is no image.\n" * 40,
