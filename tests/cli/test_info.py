@@ -44,6 +44,16 @@ def test_it_is_told_in_words(capsys):
     ]
 
 
+@real
+def test_segments_are_listed_by_name(capsys):
+    (found,) = info(capsys, DICOM / "ct_with_seg" / "partial_overlaps.dcm")
+    assert found["labels"] == [1, 2, 3, 4, 5]
+    assert found["names"] == ["GREEN", "ORANGE", "PURPLE", "LIGHT_BLUE", "DARK_BLUE"]
+    assert "overlap in 3134 voxels" in found["notes"][0]
+    assert main(["info", str(DICOM / "ct_with_seg" / "liver.dcm")]) == 0
+    assert "labels: 1 Liver" in capsys.readouterr().out
+
+
 def test_labels_and_boxes_of_a_folder(tmp_path, capsys):
     image = np.zeros((3, 4, 5), np.uint8)
     labels = image.copy()

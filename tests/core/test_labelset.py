@@ -13,6 +13,7 @@ from napari_medsam_lite.core.labelset import (
     Code,
     LabelClass,
     LabelSet,
+    class_named,
     color_of,
     in_one_line,
 )
@@ -109,6 +110,13 @@ def test_a_name_that_is_not_there_is_not_found():
     assert BUILT_IN["free"].named("liver") is None
     umlauts = LabelSet("eigene", (LabelClass(1, "Gefäß groß", (1, 2, 3)),))
     assert umlauts.named("GEFÄSS_GROSS") is umlauts.classes[0]
+
+
+def test_a_name_that_is_known_has_its_code():
+    code = Code("SCT", "64033007", "Kidney", Code("SCT", "7771000", "Left"))
+    assert class_named(3, "Left kidney") == LabelClass(3, "Left kidney", color_of(3), code)
+    assert class_named(4, "kidney_left").code == class_named(3, "left kidney").code
+    assert class_named(2, "tumour") == LabelClass(2, "tumour", color_of(2))
 
 
 def test_a_colour_stays_and_is_visible_on_ct():

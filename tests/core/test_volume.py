@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.lazy import LazyVoxels
 from napari_medsam_lite.core.volume import Volume, check_finite, check_image
 
 
@@ -91,3 +92,45 @@ def test_the_fingerprint_follows_the_content():
     changed[1, 2, 3] += 1
     assert Volume(changed).fingerprint != first
     assert len(first) == 2 * hashlib.blake2b(digest_size=16).digest_size
+
+
+class OnDisk:
+    """An array whose slices are counted as they are read."""
+
+    def __init__(self, data):
+        self.data, self.shape, self.dtype, self.read = data, data.shape, data.dtype, []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.data[index]
+
+
+def test_a_lazy_volume_reads_the_slices_asked_for_alone():
+    disk = OnDisk(numbered((9, 4, 5)))
+    volume = Volume(LazyVoxels(disk))
+    assert volume.is_lazy and volume.shape == (9, 4, 5) and disk.read == []
+    check_finite(volume)
+    assert disk.read == []
+    np.testing.assert_array_equal(volume.slices(0, [3, 4]), disk.data[3:5])
+    np.testing.assert_array_equal(volume.slices(2, [1]), disk.data[None, :, :, 1])
+    volume.slices(0, [4])
+    whole = slice(None)
+    assert disk.read == [(3,), (4,), (whole, whole, 1)], "and each once"
+
+
+def test_a_lazy_volume_is_judged_by_some_inner_slices():
+    disk = OnDisk(numbered((99, 4, 5)))
+    volume = Volume(LazyVoxels(disk))
+    assert volume.sample.shape == (5, 4, 5)
+    assert volume.extremes == (volume.sample.min(), volume.sample.max())
+    assert len(disk.read) == 5
+    assert {0, 98}.isdisjoint(index for (index,) in disk.read)
+
+
+def test_the_fingerprint_of_a_lazy_volume_reads_three_slices():
+    disk = OnDisk(numbered((99, 4, 5)))
+    first = Volume(LazyVoxels(disk)).fingerprint
+    assert len(disk.read) == 3
+    assert Volume(LazyVoxels(disk)).fingerprint == first
+    disk.data[1:98] += 1
+    assert Volume(LazyVoxels(disk)).fingerprint != first

@@ -11,6 +11,7 @@ from napari_medsam_lite.core.window import (
     CTWindow,
     Limits,
     PercentileWindow,
+    automatic_window,
     parse_window,
 )
 
@@ -108,3 +109,65 @@ def test_unknown_windows_name_the_known_ones(text):
 def test_impossible_windows_are_refused(text):
     with pytest.raises(UnsupportedImageError, match="positive width"):
         parse_window(text, volume_of(0, 1))
+
+
+def body(low, high, air=0.4, size=(5, 40, 40), seed=0):
+    """Voxels of a body between two values, with air round it at -1000."""
+    rng = np.random.default_rng(seed)
+    data = rng.uniform(low, high, size)
+    data[:, : int(air * size[1])] = -1000 + rng.normal(0, 10, data[:, : int(air * size[1])].shape)
+    return data
+
+
+CT = np.round(body(-80, 200)).astype(np.int16)
+PADDED = CT.copy()
+PADDED[:, :, :8] = -3024
+BONES = np.round(body(-80, 200)).astype(np.int16)
+BONES[2:, 30:] = 1500
+MR = np.random.default_rng(1).gamma(2, 200, (5, 40, 40))
+RINGING = np.round(MR).astype(np.int16)
+RINGING[0, 0, :5] = -300
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (CT, "abdomen"),
+        (PADDED, "abdomen"),
+        (BONES, "abdomen"),
+        (CT.astype(np.float32), "abdomen"),
+        (np.clip(CT, -160, 240), "abdomen"),
+        (np.clip(CT, -160, 240).astype(float), "abdomen"),
+        (body(-80, 200), "abdomen"),  # resampled: no whole numbers
+        (np.clip(CT, -1000, 1000).astype(np.int32), "abdomen"),
+        (MR, "mr"),
+        (MR.astype(np.uint16), "mr"),
+        (RINGING, "mr"),  # signed, a few voxels far below zero
+        (MR / MR.max(), "mr"),  # 0..1
+        (2 * MR / MR.max() - 1, "mr"),  # -1..1
+        ((MR - MR.mean()) / MR.std(), "mr"),
+        (np.random.default_rng(2).integers(-4096, 4096, (5, 40, 40), np.int16), "mr"),  # phases
+        (CT.clip(0).astype(np.uint16), "mr"),
+        ((CT // 16 + 64).clip(0, 255).astype(np.uint8), "none"),
+        (CT > 0, "none"),
+        (np.full((2, 3, 4), -5000, np.int16), "mr"),
+        (np.zeros((2, 3, 4), np.float32), "mr"),
+    ],
+)
+def test_auto_takes_a_ct_window_for_what_looks_like_hu_alone(data, name):
+    volume = Volume(data)
+    assert automatic_window(volume) == name
+    assert parse_window("auto", volume) is parse_window(None, volume) is WINDOWS[name]
+
+
+def test_auto_shows_something_of_every_image():
+    for data in (MR, MR / MR.max(), 2 * MR / MR.max() - 1, (MR - MR.mean()) / MR.std()):
+        volume = Volume(data.astype(np.float32))
+        grey = parse_window("auto", volume).fit(volume).to_uint8(volume.data)
+        assert grey.std() > 25
+
+
+def test_images_with_most_below_zero_are_seen_as_a_whole():
+    data = np.concatenate([np.linspace(-1, 0, 900), np.linspace(0, 1, 100)]).reshape(10, 10, 10)
+    limits = PercentileWindow(0, 100).fit(Volume(data))
+    assert limits == Limits(-1, 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.lazy import LazyVoxels
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
@@ -77,3 +78,48 @@ def test_voxels_that_became_no_numbers_are_told(volume):
     prepared.encoder_frames([fine])
     with pytest.raises(UnsupportedImageError, match="NaN or infinite"):
         prepared.encoder_frames([fine, bad])
+
+
+class Disk:
+    """An array whose reads are noted."""
+
+    def __init__(self, data):
+        self.data, self.shape, self.dtype, self.read = data, data.shape, data.dtype, []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.data[index]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize("window", ["abdomen", "40,400"])
+def test_a_lazy_ct_is_read_one_slice_for_one_slice(volume, dtype, window):
+    disk = Disk(volume.data.astype(dtype))
+    prepared = prepare_volume(Volume(LazyVoxels(disk), volume.spacing), window)
+    assert disk.read == []
+    look = Look.whole(4, prepared.frame)
+    prepared.hash_look(look)
+    shown = prepared.encoder_frames([look])
+    assert disk.read == [(4,)], "hashed and encoded from one reading"
+    whole = prepare_volume(replace(volume, data=volume.data.astype(dtype)), window)
+    np.testing.assert_array_equal(shown, whole.encoder_frames([look]))
+    assert prepared.hash_look(look) == whole.hash_look(look)
+
+
+@pytest.mark.parametrize("window", ["auto", "mr"])
+def test_other_windows_of_a_lazy_volume_look_at_some_slices(volume, window):
+    disk = Disk(np.tile(volume.data, (20, 1, 1)))
+    prepare_volume(Volume(LazyVoxels(disk), volume.spacing), window)
+    assert 0 < len(disk.read) <= 5
+    stored = Disk(volume.data.astype(np.uint8))
+    prepare_volume(Volume(LazyVoxels(stored), volume.spacing))
+    assert stored.read == []
+
+
+def test_a_lazy_slice_that_is_no_numbers_is_refused_when_it_comes():
+    data = np.zeros((4, 8, 9), np.float32)
+    data[2, 3, 3] = np.nan
+    prepared = prepare_volume(Volume(LazyVoxels(Disk(data))), "abdomen")
+    prepared.encoder_frames([Look.whole(1, prepared.frame)])
+    with pytest.raises(UnsupportedImageError, match="NaN or infinite"):
+        prepared.encoder_frames([Look.whole(2, prepared.frame)])

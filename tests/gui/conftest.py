@@ -37,6 +37,7 @@ class FakeSegmenter:
         self.gate = threading.Semaphore(10**6)
         self.ahead = threading.Semaphore(10**6)
         self.encoded: list[int] = []
+        self.live: list[tuple] = []
         self.interrupted = 0
         self.chosen_again = 0
 
@@ -57,7 +58,13 @@ class FakeSegmenter:
             checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
         )
 
-    def segment(self, prepared, segments, settings):
+    def segment_slice(self, prepared, index, boxes, detail):
+        assert threading.current_thread().name == THREAD_NAME
+        self.live.append((index, list(boxes)))
+        for i, box in enumerate(boxes):
+            yield self._answer(i, index, box, prepared)
+
+    def segment(self, prepared, segments, settings, answered=None):
         assert threading.current_thread().name == THREAD_NAME
         assert settings.propagation == "guided"
         self.prepared.append(prepared)
@@ -147,7 +154,7 @@ def open_session(qtbot, viewer, engine, runner, answers):
         return answers.yes
 
     def open_session(engine=engine):
-        session = SessionController(viewer, SessionState(), engine, runner, ask)
+        session = SessionController(viewer, SessionState(live=False), engine, runner, ask)
         session.open()
         opened.append(session)
         return session
@@ -170,11 +177,13 @@ def image(viewer):
 
 @pytest.fixture
 def draw(session, image):
-    """Add boxes as if drawn on a slice."""
+    """Add boxes as if drawn on a slice, each for a segment of its own unless `together`."""
 
-    def draw(*boxes, axis=0, index=4):
+    def draw(*boxes, axis=0, index=4, together=False):
         shapes = session.layers.boxes_made(session.state.image)
         for box in boxes:
+            if len(shapes.data) and not together:
+                session.segments.begin()
             corners = rectangle(box, Plane(axis, index), shapes.ndim)
             shapes.add_rectangles(corners)
         return shapes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import warnings
 from collections import namedtuple
 from pathlib import Path
@@ -22,7 +24,7 @@ from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.label_volume import on_grid_of
 from napari_medsam_lite.core.labelset import BUILT_IN, Code, LabelClass, color_of
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.axes import from_lps
+from napari_medsam_lite.io.affine import affine_from_lps
 from napari_medsam_lite.io.formats import holds_labels, is_ours, read_label_volume, write_labels
 
 # Enough of what the reader of images leaves in a volume's source.
@@ -82,7 +84,8 @@ def make_series(
     lps[:3, :3] = axes * (spacing[2], spacing[1], spacing[0])
     lps[:3, 3] = origin
     data = np.zeros(shape, np.int16)
-    return Volume(data, spacing, from_lps(lps), "ct", Source(folder, tuple(slices)))
+    affine = affine_from_lps(lps[:3, :3], lps[:3, 3])
+    return Volume(data, spacing, affine, "ct", Source(folder, tuple(slices)))
 
 
 def write(path: Path, *args: object, **kwargs: object) -> Path:
@@ -194,6 +197,15 @@ def test_highdicom_finds_what_the_standard_asks_for(tmp_path):
     assert float(measures.SpacingBetweenSlices) == 2  # and not how thick they are
 
 
+def test_dicom3tools_finds_no_error(tmp_path):
+    if not (validator := shutil.which("dciodvfy")):
+        pytest.skip("dciodvfy of dicom3tools is not installed")
+    path = write(tmp_path / "l.dcm", LABELS, make_series(tmp_path), classes=(PLAIN, KIDNEY))
+    done = subprocess.run([validator, path], capture_output=True, text=True, check=False)
+    assert "Segmentation" in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("missing", ["StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
 def test_images_without_their_numbers_get_the_same_ones_each_time(tmp_path, name, missing):
@@ -240,7 +252,7 @@ def test_frames_of_one_file(tmp_path, name, shared_dicom):
         [across[:3] * right, across[3:] * down, positions[0] - positions[1]], axis=1
     )
     lps[:3, 3] = positions[1]  # the other way round than in the file
-    affine = from_lps(lps)
+    affine = affine_from_lps(lps[:3, :3], lps[:3, 3])
     shape = (2, image.Rows, image.Columns)
     source = Source(path, (Slice(path, 1), Slice(path, 0)))
     spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0))
@@ -269,7 +281,7 @@ def real_series(folder: Path) -> Volume:
     lps = np.diag([*map(float, first.PixelSpacing), 1.0, 1.0])
     lps[:3, 2] = (ends[1] - ends[0]) / (len(files) - 1)
     lps[:3, 3] = ends[0]
-    affine = from_lps(lps)
+    affine = affine_from_lps(lps[:3, :3], lps[:3, 3])
     shape = (len(files), first.Rows, first.Columns)
     header = tuple(Slice(path, 0) for path in files)
     return Volume(

@@ -102,7 +102,8 @@ def sample_files(folder: Path, count: int, slices: int) -> list[Path]:
     from napari_medsam_lite.sample.ct import ct_phantom
 
     sample = ct_phantom()
-    eight_bit = parse_window(None, sample.volume).fit(sample.volume).to_uint8(sample.volume.data)
+    limits = parse_window(None, sample.volume).fit(sample.volume)
+    eight_bit = limits.to_uint8(np.asarray(sample.volume.data))
     starts = np.linspace(0, len(eight_bit) - slices, count).astype(int)
     files = []
     for i, start in enumerate(starts):
@@ -110,7 +111,7 @@ def sample_files(folder: Path, count: int, slices: int) -> list[Path]:
         path = folder / f"CT_phantom_{i:02d}.npz"
         volume = replace(sample.volume, data=eight_bit[part], source=None)
         np.savez_compressed(
-            path, imgs=volume.data, gts=sample.truth[part], spacing=volume.spacing[::-1]
+            path, imgs=eight_bit[part], gts=sample.truth[part], spacing=volume.spacing[::-1]
         )
         files.append(path)
     return files

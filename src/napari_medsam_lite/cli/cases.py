@@ -21,6 +21,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.core.labelset import class_named
 from napari_medsam_lite.core.segmentation import SliceRecord
 from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
@@ -145,8 +146,14 @@ class CaseRunner:
         start = time.perf_counter()
         volume, run = answer.case.volume, answer.run
         make_folder(files.target.parent)
+        named = dict(zip(run.ids, run.names, strict=False))
         write_labels(
-            files.target, answer.labels, volume, gts=answer.case.gts, overwrite=files.overwrite
+            files.target,
+            answer.labels,
+            volume,
+            classes=[class_named(label, name) for label, name in named.items() if name],
+            gts=answer.case.gts,
+            overwrite=files.overwrite,
         )
         # Whose labels these are is settled now, so the rest is simply put beside them.
         save_run(files.run_file, run, volume.affine)

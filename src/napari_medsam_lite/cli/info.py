@@ -54,5 +54,6 @@ def lines(info: ImageInfo) -> list[str]:
     if info.boxes:
         told.append(f"{info.boxes} boxes")
     if info.labels is not None:
-        told.append(f"labels: {', '.join(map(str, info.labels)) or 'none'}")
+        named = zip(info.labels, info.names, strict=True)
+        told.append(f"labels: {', '.join(f'{n} {name}'.strip() for n, name in named) or 'none'}")
     return told + [f"note: {note}" for note in info.notes]

@@ -112,7 +112,10 @@ def checked(parse: Callable[[str], Any], text: str) -> Any:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-WINDOW_HELP = f"{', '.join(WINDOWS)}, or LEVEL,WIDTH in HU; default: abdomen, none for 8-bit"
+WINDOW_HELP = (
+    f"{', '.join(WINDOWS)}, or LEVEL,WIDTH in HU; "
+    "default: abdomen for CT, none for 8-bit images, mr for others"
+)
 
 
 def print_json(value: Any) -> None:

@@ -44,6 +44,11 @@ def cache_folder(name: str) -> Path:
     return Path(platformdirs.user_cache_dir("napari-medsam-lite", appauthor=False), name)
 
 
+def settings_folder() -> Path:
+    """The user's folder for what they chose and would miss. It is not made."""
+    return Path(platformdirs.user_config_dir("napari-medsam-lite", appauthor=False))
+
+
 @contextmanager
 def replacing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there takes its place at the end.

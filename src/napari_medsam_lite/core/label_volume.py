@@ -32,6 +32,7 @@ class LabelVolume(Volume):
         If the voxels are no whole numbers; else as `Volume`.
     """
 
+    data: NDArray[Any]
     classes: tuple[LabelClass, ...] = ()
 
     def __post_init__(self) -> None:
@@ -45,7 +46,7 @@ class LabelVolume(Volume):
     def of(cls, volume: Volume, classes: tuple[LabelClass, ...] = ()) -> LabelVolume:
         """The labels that a reader found as a plain volume."""
         place = (volume.spacing, volume.affine, volume.name, volume.source)
-        return cls(volume.data, *place, classes=classes)
+        return cls(np.asarray(volume.data), *place, notes=volume.notes, classes=classes)
 
 
 def classes_in(labels: NDArray[Any], classes: Iterable[LabelClass]) -> tuple[LabelClass, ...]:

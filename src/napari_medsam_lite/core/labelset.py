@@ -123,6 +123,12 @@ def color_of(number: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def class_named(number: int, name: str) -> LabelClass:
+    """A class of that name, with its number's colour and, if a built-in set has it, its code."""
+    known = next(filter(None, (each.named(name) for each in BUILT_IN.values())), None)
+    return LabelClass(number, name, color_of(number), known.code if known else None)
+
+
 def in_one_line(each: LabelClass) -> LabelClass:
     """The class with a name that any file can hold: one line, no control characters, not empty."""
     kept = (c for c in " ".join(each.name.split()) if unicodedata.category(c) not in _NO_TEXT)

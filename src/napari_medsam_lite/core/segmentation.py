@@ -1,17 +1,20 @@
-"""What is outlined: segments and the boxes drawn round them."""
+"""What is outlined: segments, the boxes drawn round them, and what is known of their masks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import PromptError
+from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of
 
 Source = Literal["predicted", "between"]
 """Where a mask comes from: the network, or interpolated between two slices that were asked."""
+Place = tuple[int, int]
+"""An axis that slices lie across, and a slice."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,48 @@ class Segment:
     Attributes
     ----------
     boxes : tuple of Box3D
-        At least one.
+        At least one, for the engine; none yet while a person has drawn none.
     name : str
         For people; two segments may have the same.
+    number : int
+        Its label in an array; 0 where the caller counts.
+    color : tuple of int
+        Red, green, blue in 0..255.
+    code : Code or None
+        The anatomy, for machines.
+    ranges : mapping
+        Axis -> first and last slice to segment across it, inclusive; all slices where there is
+        none.
+    records : mapping
+        `Place` -> what is known of the mask there.
+    visible, locked : bool
+        Whether it is shown, and whether nothing may change its voxels.
     """
 
-    boxes: tuple[Box3D, ...]
+    boxes: tuple[Box3D, ...] = ()
     name: str = ""
+    number: int = 0
+    color: Color = (230, 159, 0)
+    code: Code | None = None
+    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    records: Mapping[Place, SliceRecord] = field(default_factory=dict)
+    visible: bool = True
+    locked: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name, or its number in words."""
+        return self.name or f"Segment {self.number}"
+
+    @property
+    def label_class(self) -> LabelClass:
+        """What a file keeps of it."""
+        return LabelClass(self.number, self.title, self.color, self.code)
+
+    @property
+    def worst_score(self) -> float | None:
+        """The lowest predicted IoU of its masks; None while there is none."""
+        return min((record.score for record in self.records.values()), default=None)
 
     def clip(self, shape: tuple[int, int, int], axis: int) -> Segment:
         """With the parts of the boxes inside a volume of `shape`, for slices across `axis`.
@@ -94,6 +132,70 @@ class Segment:
             nearest = min(free, key=lambda track: _distance_to(track, plane, axis))
             nearest[slice_of_it] = box
         return [*fences, *(tuple(track.values()) for track in keyed)]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The segments of one image, in the order in which they were begun.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        Each with a number of its own.
+    current : int
+        The number of the one that new boxes belong to; 0 if there is none.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    current: int = 0
+
+    def get(self, number: int) -> Segment | None:
+        """The segment of that number, if there is one."""
+        return next((each for each in self.segments if each.number == number), None)
+
+    @property
+    def current_segment(self) -> Segment | None:
+        """The one that new boxes belong to."""
+        return self.get(self.current)
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """The numbers of the segments that nothing may change."""
+        return frozenset(each.number for each in self.segments if each.locked)
+
+    def begin(self, taken: int = 0) -> Segmentation:
+        """With one more segment, current now, its number higher than any here and than `taken`."""
+        number = max([taken, *(each.number for each in self.segments)]) + 1
+        return replace(self.put(Segment(number=number, color=color_of(number))), current=number)
+
+    def put(self, segment: Segment) -> Segmentation:
+        """With `segment` in the place of the one of its number, or as the last."""
+        if self.get(segment.number) is None:
+            return replace(self, segments=(*self.segments, segment))
+        same = segment.number
+        return replace(
+            self, segments=tuple(segment if s.number == same else s for s in self.segments)
+        )
+
+    def drop(self, number: int) -> Segmentation:
+        """Without the segment of that number; its neighbour is current then."""
+        numbers = [each.number for each in self.segments]
+        left = tuple(each for each in self.segments if each.number != number)
+        if self.current != number or number not in numbers:
+            return replace(self, segments=left)
+        place = min(numbers.index(number), len(left) - 1)
+        return Segmentation(left, left[place].number if left else 0)
+
+    def seen_as(self, other: Segmentation) -> Segmentation:
+        """With eyes, locks and current segment as in `other`: what undo leaves alone."""
+        kept = tuple(
+            each
+            if (now := other.get(each.number)) is None
+            else replace(each, visible=now.visible, locked=now.locked)
+            for each in self.segments
+        )
+        current = other.current if any(s.number == other.current for s in kept) else self.current
+        return Segmentation(kept, current)
 
 
 def _distance_to(track: Mapping[int, Box3D], plane: Box2D, axis: int) -> float:

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.lazy import LazyVoxels
 
 GRID, WHOLE_SLICES = 8, 8
+SAMPLED_SLICES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,9 @@ class Volume:
 
     Parameters
     ----------
-    data : ndarray
+    data : ndarray or LazyVoxels
         (Z, Y, X) numbers (HU for CT, counts for MR, 0..255 for 8-bit), or (1, Y, X, 3) uint8 for
-        one colour image.
+        one colour image. Of `LazyVoxels` no more is read than what is asked for.
     spacing : tuple of float
         Voxel size in mm in the order (z, y, x).
     affine : ndarray, optional
@@ -66,7 +68,7 @@ class Volume:
         If the shape, the type or the spacing is not one of these.
     """
 
-    data: NDArray[Any]
+    data: NDArray[Any] | LazyVoxels
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     affine: NDArray[np.float64] = None  # type: ignore[assignment]
     name: str = "image"
@@ -99,6 +101,11 @@ class Volume:
         """Whether this is one colour image."""
         return self.data.ndim == 4
 
+    @property
+    def is_lazy(self) -> bool:
+        """Whether the voxels are read only as they are needed."""
+        return isinstance(self.data, LazyVoxels)
+
     def plane_shape(self, axis: int) -> tuple[int, int]:
         """(H, W) of the slices across `axis`."""
         h, w = (n for a, n in enumerate(self.shape) if a != axis)
@@ -114,13 +121,23 @@ class Volume:
         """
         if axis not in (0, 1, 2) or (self.is_colour and axis != 0):
             raise UnsupportedImageError(f"{self.name}: there are no slices across axis {axis}.")
+        if isinstance(self.data, LazyVoxels):
+            return np.stack([self.data.plane(axis, i) for i in indices])
         planes = np.moveaxis(self.data, axis, 0)
         return np.stack([np.asarray(planes[i]) for i in indices])
 
     @cached_property
+    def sample(self) -> NDArray[Any]:
+        """The voxels that tell how bright the image is: all, or of a lazy one some inner slices."""
+        if isinstance(self.data, LazyVoxels):
+            indices = _inner(len(self.data), SAMPLED_SLICES)
+            return np.stack([self.data[index] for index in indices])
+        return self.data
+
+    @cached_property
     def extremes(self) -> tuple[Any, Any]:
-        """The lowest and the highest voxel, as numpy numbers, read once; NaN if there is a NaN."""
-        lows, highs = zip(*((plane.min(), plane.max()) for plane in self.data), strict=True)
+        """The lowest and the highest voxel of `sample`, as numpy numbers; NaN if there is a NaN."""
+        lows, highs = zip(*((plane.min(), plane.max()) for plane in self.sample), strict=True)
         return np.min(lows), np.max(highs)
 
     @property
@@ -131,6 +148,9 @@ class Volume:
 
 def fingerprint_of(data: Any) -> str:
     """A hash of an image's shape, type and voxels, in some 30 ms for 300 MB.
+
+    An image is known by what it holds. Read from a file as a whole or slice by slice it has two
+    fingerprints, for of the latter less is looked at.
 
     Every slice has a share in it by one voxel in 64, and eight evenly spaced slices by all of
     theirs: enough to tell two scans apart, and quick enough for the main thread. Of an array that
@@ -147,12 +167,18 @@ def fingerprint_of(data: Any) -> str:
         digest.update(np.ascontiguousarray(data[:, ::GRID, ::GRID]).data)
     count = len(data)
     if in_memory:
-        indices = np.linspace(0, count - 1, min(count, WHOLE_SLICES))
+        indices = np.linspace(0, count - 1, min(count, WHOLE_SLICES)).astype(int).tolist()
     else:
-        indices = np.linspace(0, count - 1, 5)[1:-1]
-    for index in np.unique(indices.astype(int)):
-        digest.update(np.ascontiguousarray(np.asarray(data[int(index)])).data)
+        indices = _inner(count, 3)
+    for index in dict.fromkeys(indices):
+        digest.update(np.ascontiguousarray(np.asarray(data[index])).data)
     return digest.hexdigest()[:32]
+
+
+def _inner(count: int, wanted: int) -> list[int]:
+    """Up to `wanted` evenly spaced slices of `count`, none at the ends, which are often padding."""
+    indices = np.linspace(0, count - 1, wanted + 2)[1:-1].astype(int)
+    return list(dict.fromkeys(indices.tolist()))
 
 
 def check_image(data: Any, name: str = "image") -> None:
@@ -174,7 +200,12 @@ def check_image(data: Any, name: str = "image") -> None:
 
 
 def check_finite(volume: Volume) -> None:
-    """Raise UnsupportedImageError if `volume` holds NaN or infinite voxels."""
+    """Raise UnsupportedImageError if `volume` holds NaN or infinite voxels.
+
+    A lazy volume is not read for that: its slices are checked as they come.
+    """
+    if volume.is_lazy or volume.data.dtype.kind != "f":
+        return
     if not np.isfinite(volume.extremes).all():
         raise UnsupportedImageError(
             f"{volume.name}: the image holds NaN or infinite voxels; replace them, for example "

@@ -19,6 +19,10 @@ from napari_medsam_lite.core.settings import AUTO
 from napari_medsam_lite.core.volume import Volume
 
 MR_PERCENTILES = (0.5, 99.5)
+AIR, BONE, PADDING = -100, 400, -1100
+"""In HU: what is in every CT is below the first, mostly below the second, and above the third."""
+THINNED = 64
+"""So many rows and columns of a slice tell enough of its values."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,15 @@ class CTWindow:
         if _is_mask(volume):
             return BLACK_AND_WHITE
         low, high = self.level - self.width / 2, self.level + self.width / 2
+        if volume.is_lazy:
+            return Limits(low, high)  # what no CT falls short of is not worth reading it all
         least, most = volume.extremes
         return Limits(float(np.clip(least, low, high)), float(np.clip(most, low, high)))
 
 
 @dataclass(frozen=True)
 class PercentileWindow:
-    """For MR: percentiles of the voxels above zero."""
+    """For MR: percentiles of the voxels above zero; of all, if most others lie below."""
 
     low: float = MR_PERCENTILES[0]
     high: float = MR_PERCENTILES[1]
@@ -86,10 +92,13 @@ class PercentileWindow:
         """The percentiles of `volume` as limits; 0, 0 for an empty image."""
         if _is_mask(volume):
             return BLACK_AND_WHITE
-        positive = volume.data[volume.data > 0]
-        if positive.size == 0:
+        values = volume.sample
+        above = values[values > 0]
+        # Images that were normalized have their background below zero, and much of what is seen.
+        counted = above if above.size >= np.count_nonzero(values < 0) else values
+        if counted.size == 0:
             return Limits(0.0, 0.0)
-        low, high = np.percentile(positive, [self.low, self.high])
+        low, high = np.percentile(counted, [self.low, self.high])
         return Limits(float(low), float(high))
 
 
@@ -107,6 +116,8 @@ class StoredWindow:
         """
         if _is_mask(volume):
             return BLACK_AND_WHITE
+        if volume.data.dtype == np.uint8:
+            return AS_STORED
         if volume.extremes[0] < 0 or volume.extremes[1] > 255:
             raise UnsupportedImageError(
                 f"{volume.name}: the values go beyond 0..255, so a window is needed; "
@@ -117,12 +128,6 @@ class StoredWindow:
 
 def _is_mask(volume: Volume) -> bool:
     return volume.data.dtype.kind == "b"
-
-
-def _auto(volume: Volume) -> str:
-    if volume.data.dtype == np.uint8:
-        return "none"
-    return "abdomen" if volume.modality in ("", "CT") else "mr"
 
 
 WINDOWS: dict[str, Window] = {
@@ -138,11 +143,37 @@ WINDOWS: dict[str, Window] = {
 }
 
 
+def automatic_window(volume: Volume) -> str:
+    """The name of the window for a volume: by its modality or, if that is not known, its voxels.
+
+    As stored for 8-bit volumes, abdomen for CT and what holds HU, and mr for all others.
+    """
+    if volume.data.dtype in (np.uint8, np.bool_):
+        return "none"
+    is_ct = volume.modality == "CT" if volume.modality else _holds_hu(volume.sample)
+    return "abdomen" if is_ct else "mr"
+
+
+def _holds_hu(values: NDArray[Any]) -> bool:
+    """Whether voxels are HU by the look of them, also of a CT that is clipped or resampled.
+
+    There is air in every CT, or what it was clipped to, and hardly anything is denser than bone.
+    Signed MR has a few negative voxels or, as phases and normalized images do, very many at both
+    sides of zero.
+    """
+    thin = max(1, min(values.shape[1:]) // THINNED)
+    values = values[:, ::thin, ::thin]
+    inside = values[values > PADDING]
+    whole = values.dtype.kind in "iu" or bool((inside == np.rint(inside)).all())
+    if inside.size == 0 or not (whole or inside.min() < 5 * AIR):
+        return False
+    return bool(np.mean(inside <= AIR) >= 0.01 and np.mean(inside <= BONE) >= 0.5)
+
+
 def parse_window(text: str | Window | None, volume: Volume) -> Window:
     """A window from its name, from ``"LEVEL,WIDTH"`` in HU, or as it is.
 
-    None and ``"auto"`` mean: as stored for 8-bit volumes, percentiles for those that are known to
-    be no CT, abdomen for all others.
+    None and ``"auto"`` mean the one of `automatic_window`.
 
     Raises
     ------
@@ -150,9 +181,18 @@ def parse_window(text: str | Window | None, volume: Volume) -> Window:
         If the text is neither a name nor two numbers.
     """
     if text is None or text == AUTO:
-        return WINDOWS[_auto(volume)]
-    if not isinstance(text, str):
-        return text
+        return WINDOWS[automatic_window(volume)]
+    return text if not isinstance(text, str) else window_named(text)
+
+
+def window_named(text: str) -> Window:
+    """A window from its name or from ``"LEVEL,WIDTH"`` in HU.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If the text is neither.
+    """
     name = text.strip().lower().replace("-", " ").replace("_", " ")
     if name in WINDOWS:
         return WINDOWS[name]

@@ -81,3 +81,25 @@ def answer(
             patch = join(mine, [reply.logits for reply in own])
             score = float(np.mean([reply.scores[0] for reply in own]))
             yield SliceMask(number, prompt.index, score, patch.corner, patch.logits, shape)
+
+
+Answered = dict[tuple[int, int, bytes], SliceMask]
+"""What was answered already: number, slice and box of a prompt to its mask."""
+
+
+def remembering(
+    asked: Sequence[tuple[int, Prompt]],
+    answered: Answered | None,
+    ask: Callable[[Sequence[tuple[int, Prompt]]], Iterator[SliceMask]],
+) -> Iterator[SliceMask]:
+    """The masks of prompts in their order; `ask` is asked only what is not in `answered` yet."""
+    if answered is None:
+        yield from ask(asked)
+        return
+    keys = [(number, p.index, p.box.tobytes()) for number, p in asked]
+    new = {key: entry for entry, key in zip(asked, keys, strict=True) if key not in answered}
+    fresh = ask(list(new.values()))
+    for key in keys:
+        if key not in answered:
+            answered[key] = next(fresh)
+        yield answered[key]

@@ -6,7 +6,7 @@ whatever order they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,14 +74,11 @@ class Step:
     changes : dict
         Slice -> the change of the whole run there. One, not a chain: taken back link by link, a
         chain would bring back what was erased by hand since.
-    painted : dict
-        Label -> the slices that the run painted it on.
     """
 
     axis: int
     shape: tuple[int, ...]
     changes: dict[int, Change] = field(default_factory=dict)
-    painted: dict[int, set[int]] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -139,6 +136,16 @@ class LabelPainter:
         See `core.settings.Overlap`.
     step : Step, optional
         Is told every change, for undo.
+    held : ndarray, optional
+        Bool, of the labels' shape: voxels that stay as they are, as a person painted them.
+    locked : collection of int
+        Labels whose voxels stay as they are.
+
+    Attributes
+    ----------
+    withheld : dict
+        Slice -> voxels of masks that stayed with labels not of this run, or as a person painted
+        them.
     """
 
     def __init__(
@@ -148,10 +155,15 @@ class LabelPainter:
         ids: Sequence[int],
         overlap: Overlap,
         step: Step | None = None,
+        held: NDArray[np.bool_] | None = None,
+        locked: Collection[int] = (),
     ) -> None:
         self._planes = planes_across(labels, axis)
+        self._held = None if held is None else planes_across(held, axis)
+        self._locked = sorted(locked)
         self._ids, self._overlap, self._step = list(ids), parse_overlap(overlap), step
         self._known = np.unique(self._ids)
+        self.withheld: dict[int, int] = {}
         self._ranks: dict[int, NDArray[np.int64]] = {}
         self._best: dict[int, NDArray[np.float16]] = {}
 
@@ -163,19 +175,29 @@ class LabelPainter:
         if ranks[own] == 0:
             self.erase(label, item.index)
         ranks[own] = max(ranks[own], rank)
-        owners = self._owners(self._planes[item.index][item.window], ranks)
+        under = self._planes[item.index][item.window]
+        owners = self._owners(under, ranks)
         wins = item.patch & self._yields(owners, rank, item)
-        self._write(item.index, item.window, wins, label)
-        if self._step is not None:
-            self._step.painted.setdefault(label, set()).add(item.index)
+        stays = self._stays(item.index, item.window)
+        kept = item.patch & (stays | (owners == FOREIGN) & ~wins) & (under != label)
+        if kept.any():
+            here = self.withheld.get(item.index, 0)
+            self.withheld[item.index] = here + int(np.count_nonzero(kept))
+        self._write(item.index, item.window, wins & ~stays, label)
 
     def erase(self, label: int, index: int) -> None:
         """Remove `label` from one slice."""
-        mine = self._planes[index] == label
+        mine = (self._planes[index] == label) & ~self._stays(index, (slice(None), slice(None)))
         rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
         if rows.size:
             window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
             self._write(index, window, mine[window], 0)
+
+    def _stays(self, index: int, window: Part) -> NDArray[np.bool_]:
+        """Which voxels nobody may change."""
+        under = self._planes[index][window]
+        stays = np.isin(under, self._locked) if self._locked else np.zeros(under.shape, bool)
+        return stays if self._held is None else stays | self._held[index][window]
 
     def _yields(self, owners: NDArray[np.int64], rank: int, item: SliceMask) -> NDArray[np.bool_]:
         """Which voxels, by the rank of the label they have, give way to the object of `rank`."""

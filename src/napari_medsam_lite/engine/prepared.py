@@ -32,7 +32,8 @@ class PreparedVolume:
     axis : int
         The slices lie across this array axis.
     limits : Limits
-        The values that become 0 and 255, fitted once on the whole volume.
+        The values that become 0 and 255, fitted once on the whole volume, or on what of a lazy one
+        must be read for that.
     frame : ModelFrame
         Where the pixels of a whole slice lie in the network's frame.
     """
@@ -109,8 +110,8 @@ def prepare_volume(
     volume : Volume
         HU, counts or 8 bit.
     window : str or Window, optional
-        A name of `core.window.WINDOWS`, ``"LEVEL,WIDTH"`` in HU, or a window. Default: as stored
-        for 8-bit volumes, abdomen for all others.
+        A name of `core.window.WINDOWS`, ``"LEVEL,WIDTH"`` in HU, or a window. Default: the one of
+        `core.window.automatic_window`.
     axis : int
         0 axial, 1 coronal, 2 sagittal for a CT stack.
 

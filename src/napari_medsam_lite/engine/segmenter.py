@@ -18,7 +18,14 @@ from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.frame import Patch
 from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.core.settings import AUTO, Detail, Settings, slices_a_step
-from napari_medsam_lite.engine.answers import Network, Question, Reply, answer
+from napari_medsam_lite.engine.answers import (
+    Answered,
+    Network,
+    Question,
+    Reply,
+    answer,
+    remembering,
+)
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.detail import choose_looks
 from napari_medsam_lite.engine.embedding_key import EmbeddingKey
@@ -176,11 +183,14 @@ class Segmenter:
         segments: Sequence[Segment],
         settings: Settings = DEFAULTS,
         timings: Timings | None = None,
+        answered: Answered | None = None,
     ) -> Iterator[SliceMask]:
         """Masks of `segments` through the volume, yielded as they are ready, one a slice.
 
         Of `settings`, propagation, detail and step count here. The masks' `object` is the
-        segment's place.
+        segment's place. What is in `answered` is not asked again, and what is asked comes into it:
+        handed to a second call with the same segments and settings, it makes that one go on where
+        the first was stopped (not as ``published``).
 
         Raises
         ------
@@ -197,6 +207,9 @@ class Segmenter:
         crowd, network = guided.crowd(clipped, prepared.axis), self._network(prepared, timings)
 
         def ask(asked: list[tuple[int, Prompt]]) -> Iterator[SliceMask]:
+            return remembering(asked, answered, fresh)
+
+        def fresh(asked: Sequence[tuple[int, Prompt]]) -> Iterator[SliceMask]:
             return answer(asked, prepared.frame, settings.detail, crowd, network)
 
         yield from guided.propagate(clipped, prepared.axis, step, prepared.pixel_mm, slice_mm, ask)

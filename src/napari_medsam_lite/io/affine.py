@@ -35,6 +35,11 @@ def affine_from_lps(
     return swap_axis_order(_LPS_TO_RAS @ lps)
 
 
+def affine_to_lps(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The (4, 4) affine from the index (x, y, z, 1) to LPS mm of that of a `Volume`."""
+    return _LPS_TO_RAS @ swap_axis_order(affine)
+
+
 def check_affine(affine: NDArray[np.float64], path: object) -> None:
     """Raise FileFormatError if voxels have no place, or no volume, by `affine`."""
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.label_volume import LabelVolume, classes_in
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.affine import orientation_of
 from napari_medsam_lite.io.dicom import list_dicom
@@ -26,7 +25,7 @@ class ImageInfo:
 
     `number` is its place in the list of its file or folder, from 1; shape and spacing (mm) are in
     the order (z, y, x), and None, as the orientation, where the slices make no stack; `labels` are
-    the numbers that are there, None for an image.
+    the numbers that are there, None for an image, and `names` theirs, "" where the file has none.
     """
 
     path: str
@@ -41,6 +40,7 @@ class ImageInfo:
     window: tuple[float, float] | None = None
     boxes: int = 0
     labels: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -52,6 +52,8 @@ def describe(path: Path) -> list[ImageInfo]:
     MedSAMLiteError
         If it cannot be read, or there is nothing.
     """
+    if not is_folder(path) and holds_labels(path):
+        return [_of_labels(read_label_volume(path), path)]
     if is_dicom(path):
         with reading(path, "a DICOM image", folder=True):
             series = list_dicom(path)
@@ -60,17 +62,18 @@ def describe(path: Path) -> list[ImageInfo]:
         return [_of_series(one, number, path) for number, one in enumerate(series, start=1)]
     if is_folder(path):
         return [info for case in list_cases(path) for info in describe(case)]
-    if holds_labels(path):
-        volume: Volume = read_label_volume(path)
-        labels = tuple(int(label) for label in np.unique(volume.data) if label)
-        return [_of_volume(volume, path, labels=labels)]
     case = read_case(path)
     return [_of_volume(case.volume, path, boxes=len(case.boxes))]
 
 
-def _of_volume(
-    volume: Volume, path: Path, *, boxes: int = 0, labels: tuple[int, ...] | None = None
-) -> ImageInfo:
+def _of_labels(volume: LabelVolume, path: Path) -> ImageInfo:
+    labels = tuple(each.number for each in classes_in(volume.data, ()))
+    names = {each.number: each.name for each in volume.classes}
+    told = tuple(names.get(label, "") for label in labels)
+    return replace(_of_volume(volume, path), labels=labels, names=told)
+
+
+def _of_volume(volume: Volume, path: Path, *, boxes: int = 0) -> ImageInfo:
     orientation, oblique = orientation_of(volume.affine)
     return ImageInfo(
         str(path),
@@ -83,7 +86,6 @@ def _of_volume(
         oblique=oblique,
         window=volume.window,
         boxes=boxes,
-        labels=labels,
         notes=volume.notes,
     )
 

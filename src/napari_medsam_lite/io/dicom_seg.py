@@ -15,7 +15,7 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume, told_overlap
 from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of, in_one_line
 from napari_medsam_lite.core.volume import Source
-from napari_medsam_lite.io.axes import from_lps
+from napari_medsam_lite.io.affine import affine_from_lps, spacing_of
 from napari_medsam_lite.io.guard import check_size
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _DESCRIBED = re.compile(r"label (\d{1,5}): (.*)", re.DOTALL)  # by our own writer
 _LARGEST_NUMBER = 65535
 _MOST_SLICES = 10_000
-_TURNED = [2, 1, 0, 3]
 
 
 def read_dicom_seg(path: Path) -> LabelVolume:
@@ -49,11 +48,16 @@ def read_dicom_seg(path: Path) -> LabelVolume:
         volume, lost = _flatten(segmentation)
         classes = _classes(segmentation)
         data = _renumbered(volume.array, classes)
-    affine = _ours(volume.affine)
-    spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
-    notes = (told_overlap(lost),) if lost else ()
+    # highdicom's order is slice, row, column.
+    affine = affine_from_lps(volume.affine[:3, 2::-1], volume.affine[:3, 3])
     return LabelVolume(
-        data, spacing, affine, path.stem, Source(path), classes=tuple(classes.values()), notes=notes
+        data,
+        spacing_of(affine),
+        affine,
+        path.stem,
+        Source(path),
+        notes=(told_overlap(lost),) if lost else (),
+        classes=tuple(classes.values()),
     )
 
 
@@ -149,8 +153,3 @@ def _plain(item: Any, modifier: Code | None) -> Code:
     texts = (str(item.get(name, "")) for name in ("CodingSchemeDesignator", "CodeValue"))
     scheme, value = texts
     return Code(scheme, value, str(item.get("CodeMeaning", "")), modifier)
-
-
-def _ours(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From highdicom's order (slice, row, column) to LPS (x, y, z)."""
-    return from_lps(affine[:, _TURNED])

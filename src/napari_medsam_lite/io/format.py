@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_medsam_lite.core.case import Case
+from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume
 
 
@@ -54,3 +55,15 @@ class Format:
     keeps_place: bool = True
     keeps_codes: bool = True
     in_folders: bool = False
+
+
+def image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:
+    """A format in which whole numbers alone do not say that they are labels."""
+
+    def read_labels(path: Path) -> LabelVolume:
+        volume = read(path).volume
+        if volume.data.dtype.kind not in "iu":
+            raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
+        return LabelVolume.of(volume)
+
+    return Format((suffix,), what, read, read_labels, None, lambda path: True, lambda path: False)

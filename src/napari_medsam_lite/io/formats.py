@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
 from napari_medsam_lite.core.label_volume import LabelVolume
-from napari_medsam_lite.core.labelset import LabelClass, LabelSet, in_one_line
+from napari_medsam_lite.core.labelset import LabelClass, LabelSet
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.io import (
     dicom,
@@ -25,23 +24,10 @@ from napari_medsam_lite.io import (
     nrrd,
     seg_nrrd,
 )
-from napari_medsam_lite.io.format import Format
+from napari_medsam_lite.io.format import Format, image_only
 from napari_medsam_lite.io.guard import is_folder, reading
 from napari_medsam_lite.io.labelsets import write_label_set
-from napari_medsam_lite.io.written import add_sidecar, check_written, sidecar_path
-
-
-def _image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:
-    """A format in which whole numbers alone do not say that they are labels."""
-
-    def read_labels(path: Path) -> LabelVolume:
-        volume = read(path).volume
-        if volume.data.dtype.kind not in "iu":
-            raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
-        return LabelVolume.of(volume)
-
-    return Format((suffix,), what, read, read_labels, None, lambda path: True, lambda path: False)
-
+from napari_medsam_lite.io.written import add_sidecar, check_written, labels_to_write, sidecar_path
 
 FORMATS = (
     Format(
@@ -83,8 +69,8 @@ FORMATS = (
         dicom_seg.is_dicom_seg,
         dicom_seg.is_dicom_seg,
     ),
-    _image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
-    _image_only(".mha", mha.WHAT, mha.read_mha),
+    image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
+    image_only(".mha", mha.WHAT, mha.read_mha),
     Format(
         (".dcm", ".dicom", ".ima"),
         dicom.WHAT,
@@ -244,7 +230,7 @@ def write_labels(
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
     row = _format_to_write(path)
-    written = _labels_on(volume, _small_labels(labels, volume), classes)
+    written = labels_to_write(labels, volume, classes)
     if volume.source and _is_image(path, volume.source):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
     assert row.write is not None
@@ -265,11 +251,6 @@ def check_can_write(path: str | Path) -> None:
 def keeps_place(path: str | Path) -> bool:
     """Whether the file at `path`, or a folder, is of a format that tells where its voxels lie."""
     return _format(path).keeps_place
-
-
-def _labels_on(volume: Volume, labels: NDArray[Any], classes: Iterable[LabelClass]) -> LabelVolume:
-    named = tuple(map(in_one_line, classes))
-    return LabelVolume(labels, volume.spacing, volume.affine, "labels", classes=named)
 
 
 def _is_image(path: str | Path, source: Source) -> bool:
@@ -313,19 +294,3 @@ def _format_to_write(path: str | Path) -> Format:
         f"{path}: labels are written as {', '.join(LABEL_SUFFIXES)}; let the name end with one of "
         "these."
     )
-
-
-def _small_labels(labels: NDArray[Any], volume: Volume) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """The labels as uint8 or uint16, after a check that nothing is lost by it."""
-    if labels.shape != volume.shape:
-        raise FileFormatError(
-            f"The labels of shape {labels.shape} do not fit the image of shape {volume.shape}."
-        )
-    if labels.dtype.kind not in "iub":
-        raise FileFormatError(f"Labels must be whole numbers, not {labels.dtype}.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > np.iinfo(np.uint16).max:
-        raise FileFormatError(f"Labels must lie in 0..65535; these reach from {low} to {high}.")
-    if high > np.iinfo(np.uint8).max:
-        return labels.astype(np.uint16)
-    return labels.astype(np.uint8)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError, FileNote
+from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
 from napari_medsam_lite.io.affine import orientation_of
@@ -31,6 +32,7 @@ from napari_medsam_lite.io.formats import (
     write_labels,
 )
 from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io.layer_names import classes_of_layer, classes_to_layer
 from napari_medsam_lite.io.metadata import KEY
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -130,10 +132,11 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     return layers
 
 
-def labels_layer(labels: Volume) -> LayerData:
-    """Make a labels layer of the volume that labels were read as."""
+def labels_layer(labels: LabelVolume) -> LayerData:
+    """Make a labels layer with the names and colours that the labels were read with."""
     flat = labels.shape[0] == 1
-    look = {"name": labels.name, "metadata": {KEY: geometry(labels)}}
+    known = geometry(labels) | {"classes": labels.classes}
+    look = {"name": labels.name, "metadata": {KEY: known}} | classes_to_layer(labels.classes)
     return labels.data[0] if flat else labels.data, look | _place(labels, flat=flat), "labels"
 
 
@@ -172,7 +175,8 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     known = _file_geometry(meta, labels.shape)
     affine = known.get("affine", place)
     z, y, x = (float(s) for s in known.get("spacing", np.linalg.norm(place[:3, :3], axis=0)))
-    write_labels(path, labels, Volume(labels, (z, y, x), affine, "labels", known.get("source")))
+    image = Volume(labels, (z, y, x), affine, "labels", known.get("source"))
+    write_labels(path, labels, image, classes=classes_of_layer(meta, known.get("classes", ())))
     return [path]
 
 
@@ -239,7 +243,7 @@ def _contrast(volume: Volume) -> dict[str, Any]:
 
 def _may_be_ct(volume: Volume) -> bool:
     return volume.modality == "CT" or (
-        volume.modality == "" and bool(volume.data.min() < _CT_BELOW)
+        volume.modality == "" and bool(volume.extremes[0] < _CT_BELOW)
     )
 
 

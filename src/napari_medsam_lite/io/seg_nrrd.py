@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume, classes_in, told_overlap
 from napari_medsam_lite.core.labelset import Code, LabelClass, color_of, in_one_line
 from napari_medsam_lite.core.volume import Source
-from napari_medsam_lite.io.axes import to_lps
-from napari_medsam_lite.io.nrrd_arrays import nrrd_affine, read_nrrd
+from napari_medsam_lite.io.affine import affine_to_lps, check_affine, spacing_of
+from napari_medsam_lite.io.nrrd import nrrd_affine
+from napari_medsam_lite.io.nrrd_arrays import read_nrrd_arrays
 
 WHAT = "a segmentation of 3D Slicer"
 SUFFIX = ".seg.nrrd"
@@ -63,22 +63,32 @@ def read_seg_nrrd(path: Path) -> LabelVolume:
     FileFormatError, ValueError, LookupError, OSError, EOFError
         If the file is damaged, holds no labels, or claims more than it holds.
     """
-    header, voxels = read_nrrd(path)
+    header, voxels = read_nrrd_arrays(path)
     if voxels.dtype.kind not in "iu" or voxels.ndim not in (3, 4):
         raise FileFormatError(
             f"{path} holds {voxels.ndim}-dimensional {voxels.dtype} voxels, not labels."
         )
-    affine = nrrd_affine(header)
-    z, y, x = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    affine, told = nrrd_affine(header)
+    check_affine(affine, path)
     layers = voxels if voxels.ndim == 4 else voxels[..., np.newaxis]
     data, classes, notes = _flatten(layers, _segments(header))
     name = path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.stem
-    return LabelVolume(data, (z, y, x), affine, name, Source(path), classes=classes, notes=notes)
+    return LabelVolume(
+        data,
+        spacing_of(affine),
+        affine,
+        name,
+        Source(path),
+        notes=(*told, *notes),
+        classes=classes,
+    )
 
 
 def write_seg_nrrd(path: Path, labels: LabelVolume, case: Case) -> None:
     """Write labels as one layer, with a segment for each class and each number that has none."""
-    place = to_lps(case.volume.affine)
+    from scipy import ndimage
+
+    place = affine_to_lps(case.volume.affine)
     head = _HEAD.format(
         type=_TYPES[labels.data.dtype.itemsize],
         sizes=" ".join(map(str, labels.shape[::-1])),
@@ -99,7 +109,7 @@ def write_seg_nrrd(path: Path, labels: LabelVolume, case: Case) -> None:
     voxels = np.ascontiguousarray(labels.data, labels.data.dtype.newbyteorder("<"))
     with path.open("wb") as file:
         file.write(f"{head}{lines}\n".encode())
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+        with gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed:
             packed.write(voxels.data)
 
 

@@ -1,19 +1,47 @@
-"""What goes with every labels file: a look at what was written, and the label set beside it."""
+"""What goes with every labels file: checks before and after it is written, its label set."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.label_volume import LabelVolume, on_grid_of, steps_between
-from napari_medsam_lite.core.labelset import LabelClass
+from napari_medsam_lite.core.labelset import LabelClass, in_one_line
+from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.labelsets import read_label_set
 
 _APART = 1e-3  # mm
 _ROUNDING = 1e-6  # of the distance from the world's origin: files keep float32
+
+
+def labels_to_write(
+    labels: NDArray[Any], volume: Volume, classes: Iterable[LabelClass]
+) -> LabelVolume:
+    """The labels as uint8 or uint16 in the space of `volume`, with names that files can hold.
+
+    Raises
+    ------
+    FileFormatError
+        If something would be lost: they do not fit, or are no whole numbers in 0..65535.
+    """
+    if labels.shape != volume.shape:
+        raise FileFormatError(
+            f"The labels of shape {labels.shape} do not fit the image of shape {volume.shape}."
+        )
+    if labels.dtype.kind not in "iub":
+        raise FileFormatError(f"Labels must be whole numbers, not {labels.dtype}.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > np.iinfo(np.uint16).max:
+        raise FileFormatError(f"Labels must lie in 0..65535; these reach from {low} to {high}.")
+    small = labels.astype(np.uint16 if high > np.iinfo(np.uint8).max else np.uint8)
+    named = tuple(map(in_one_line, classes))
+    return LabelVolume(small, volume.spacing, volume.affine, "labels", classes=named)
 
 
 def check_written(

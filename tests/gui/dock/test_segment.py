@@ -33,27 +33,43 @@ from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.io.runfile import load_run
 
 NAMES = [
+    "open_sample",
+    "open_files",
     "image_layer",
-    "add_boxes",
     "window",
+    "segments",
+    "new_segment",
+    "segment_color",
+    "delete_segment",
+    "label_set",
+    "add_boxes",
+    "live",
+    "move_boxes",
+    "z_from",
+    "z_to",
+    "set_first",
+    "set_last",
+    "direction",
+    "overlap",
+    "keep_painted",
+    "segment_slice",
+    "segment_volume",
+    "segment_all",
+    "progress",
+    "cancel",
+    "continue",
+    "undo",
+    "redo",
+    "detail",
+    "step",
     "preset",
     "device",
     "read_ahead",
     "on_disk",
-    "overlap",
-    "detail",
-    "step",
-    "segment_slice",
-    "segment_volume",
-    "z_from",
-    "z_to",
-    "cancel",
-    "undo",
-    "redo",
-    "progress",
-    "status",
     "history",
     "save_run",
+    "show_keys",
+    "status",
 ]
 
 
@@ -80,7 +96,8 @@ def press(widget, qtbot, name):
 
 @pytest.fixture
 def boxed(widget, image, viewer, qtbot):
-    """The widget with an image and a box on slice 4."""
+    """The widget with an image and a box on slice 4, which is not answered live."""
+    widget.state.live = False
     press(widget, qtbot, "add_boxes")
     viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(0, 4)))
     viewer.dims.set_current_step(0, 4)
@@ -187,13 +204,15 @@ def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, segmenter):
         ]
 
     segmenter.loading = threading.Semaphore(0)
-    assert enabled() == [True, True, False, False]
+    qtbot.waitUntil(lambda: enabled() == [True, True, False, True])
     press(boxed, qtbot, "segment_slice")
     qtbot.waitUntil(lambda: enabled() == [False, False, True, False])
     segmenter.loading.release(100)
     qtbot.waitUntil(lambda: enabled() == [True, True, False, True])
     press(boxed, qtbot, "undo")
+    press(boxed, qtbot, "undo")
     qtbot.waitUntil(lambda: enabled() == [True, True, False, False])
+    assert boxed.session.layers.boxes(boxed.state.image).nshapes == 0
 
 
 def test_changes_within_the_pause_repaint_once(qtbot):
@@ -236,7 +255,7 @@ def test_a_double_click_is_one_run(boxed, qtbot):
 def test_progress_and_status_follow_a_run(boxed, qtbot, segmenter):
     segmenter.loading = threading.Semaphore(0)
     bar, status = part(boxed, "progress"), part(boxed, "status", QLabel)
-    assert "Chosen: auto on auto" in status.text()
+    assert "The network is loaded with the first box." in status.text()
     press(boxed, qtbot, "segment_volume")
     # A moving bar, for the length is not known yet.
     qtbot.waitUntil(lambda: (bar.minimum(), bar.maximum()) == (0, 0))

@@ -84,7 +84,7 @@ def test_a_box_from_a_script_is_drawn_and_shown(session, image, viewer, finish):
     session.add_box(Box3D(2, 3, 4, 6, 9, 12, key=5))
     assert shown_plane(image, viewer.dims) == Plane(0, 5)
     assert (session.state.z_from, session.state.z_to) == (2, 6)
-    session.segment_volume()
+    session.segment_all()
     finish()
     expected = np.zeros((8, 20, 30), np.uint8)
     expected[2:7, 3:10, 4:13] = 1
@@ -147,7 +147,7 @@ def test_flat_colour_image(session, viewer, finish):
     labels = labels_of(viewer)
     assert labels.data.shape == image.data.shape[:2]
     assert (labels.data[2:8, 3:7] == 1).all()
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert labels.data.sum() == 24
 
@@ -159,7 +159,7 @@ def test_volume_runs_over_the_range_with_both_ends(session, image, viewer, draw,
     draw(BOX)
     viewer.dims.set_current_step(0, 0)
     session.state.z_from, session.state.z_to = 2, 5
-    session.segment_volume()
+    session.segment_all()
     finish()
     data = labels_of(viewer).data
     assert [z for z in range(8) if data[z].any()] == [2, 3, 4, 5]
@@ -183,7 +183,7 @@ def test_selected_boxes_alone(session, image, viewer, draw, finish):
     shapes = draw(BOX, OTHER)
     shapes.mode = "select"
     shapes.selected_data = {1}
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert set(np.unique(labels_of(viewer).data)) == {0, 2}
 
@@ -192,11 +192,11 @@ def test_a_box_segmented_again_replaces_its_own_label_alone(
     session, image, viewer, draw, finish, segmenter
 ):
     shapes = draw(BOX, OTHER)
-    session.segment_volume()
+    session.segment_all()
     finish()
     shapes.data = [rectangle(Box2D(2, 12, 4, 14), Plane(0, 4)), shapes.data[1]]
     segmenter.ends = 6
-    session.segment_volume()
+    session.segment_all()
     finish()
     data = labels_of(viewer).data
     assert (data == 1).sum() == 7 * 9
@@ -207,19 +207,19 @@ def test_a_box_segmented_again_replaces_its_own_label_alone(
 
 def test_a_shorter_range_leaves_the_rest_of_an_earlier_run(session, image, viewer, draw, finish):
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     session.state.z_from, session.state.z_to = 3, 5
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert all(labels_of(viewer).data[z].any() for z in range(8))
 
 
 @pytest.mark.parametrize(("overlap", "winner"), [("keep", 9), ("logit", 9), ("overwrite", 10)])
 def test_overlap_rule(session, image, viewer, draw, finish, overlap, winner):
-    draw(BOX)
     labels = session.layers.labels_made(image)
     labels.data[4, 5, 5] = 9
+    draw(BOX)
     session.state.overlap = overlap
     viewer.dims.set_current_step(0, 4)
     session.segment_slice()
@@ -233,15 +233,17 @@ def test_undo_takes_run_after_run_back(session, image, viewer, draw, finish):
     viewer.dims.set_current_step(0, 4)
     session.segment_slice()
     finish()
-    session.segment_volume()
+    session.segment_all()
     finish()
     data = labels_of(viewer).data
-    assert session.state.undoable == 2
+    assert session.state.undoable == 3
     session.undo()
     assert [z for z in range(8) if data[z].any()] == [4]
     session.undo()
     assert not data.any()
-    assert session.state.undoable == 0
+    assert session.state.undoable == 1
+    session.undo()
+    assert session.layers.boxes(image).nshapes == session.state.undoable == 0
     session.undo()
     assert not session.state.is_problem
 
@@ -253,7 +255,7 @@ def test_nothing_found_is_said(session, image, viewer, draw, finish, segmenter):
     session.segment_slice()
     finish()
     assert "Nothing was found in 1 box" in session.state.message
-    assert session.state.undoable == 0
+    assert session.state.undoable == 1, "the box alone"
 
 
 # --- the run itself
@@ -279,14 +281,14 @@ def test_choices_reach_the_engine_and_what_is_in_use_is_told(
 ):
     draw(BOX)
     session.state.preset, session.state.window = "eager", "liver"
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert segmenter.wanted == ("eager", "auto")
     liver = prepare_volume(Volume(image.data), "liver")
     assert segmenter.prepared[-1].limits == liver.limits
     assert session.state.in_use == "In use: eager on a fake CPU."
     session.state.window = "auto"
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert segmenter.prepared[-1].limits == prepare_volume(Volume(image.data)).limits
 
@@ -295,7 +297,7 @@ def test_window_as_shown_is_the_contrast_when_a_run_starts(session, image, draw,
     session.state.window = "as shown"
     image.contrast_limits = (-160, 240)
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     image.contrast_limits = (-1000, 1000)
     finish()
     limits = segmenter.prepared[-1].limits
@@ -305,7 +307,7 @@ def test_window_as_shown_is_the_contrast_when_a_run_starts(session, image, draw,
 def test_the_notice_on_the_checkpoint_is_shown(session, image, draw, finish, segmenter):
     segmenter.notice = "The checkpoint is not the official one."
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert "not the official one" in session.state.in_use
 
@@ -316,11 +318,11 @@ def test_the_volume_is_read_once_and_again_after_a_change(
     session.state.read_ahead, answers.yes = False, True
     draw(BOX)
     for _ in range(2):
-        session.segment_volume()
+        session.segment_all()
         finish()
     assert segmenter.prepared[0] is segmenter.prepared[1]
     image.data = image.data + 1
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert segmenter.prepared[2].volume is not segmenter.prepared[0].volume
     np.testing.assert_array_equal(segmenter.prepared[2].volume.data, image.data)
@@ -331,7 +333,7 @@ def test_history_has_the_latest_run_first(session, image, viewer, draw, finish):
     viewer.dims.set_current_step(0, 4)
     session.segment_slice()
     finish()
-    session.segment_volume()
+    session.segment_all()
     finish()
     volume, one = session.state.history
     assert (one.kind, one.image, one.boxes, one.slices, one.preset) == ("slice", "CT", 2, 1, "sdpa")
@@ -342,7 +344,7 @@ def test_history_has_the_latest_run_first(session, image, viewer, draw, finish):
 def start_and_hold(session, segmenter, qtbot, masks):
     """Start a volume run and let it give `masks` masks, no more."""
     segmenter.gate = threading.Semaphore(masks)
-    session.segment_volume()
+    session.segment_all()
     qtbot.waitUntil(lambda: session.state.done == masks)
 
 
@@ -360,7 +362,7 @@ def test_slices_appear_while_it_runs_and_cancel_keeps_them(
     segmenter.gate.release(100)
     qtbot.wait(300)
     assert [z for z in range(8) if data[z].any()] == [4, 5, 6]
-    assert session.state.message == "Cancelled: 3 slices kept."
+    assert session.state.message == "Cancelled: 3 slices kept; Continue goes on from there."
     assert session.state.history[0].ending == "cancelled"
     session.undo()
     assert not data.any()
@@ -371,7 +373,7 @@ def test_a_second_run_is_refused_while_one_is_in_flight(
 ):
     draw(BOX)
     start_and_hold(session, segmenter, qtbot, 1)
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "A run is in progress")
     segmenter.gate.release(100)
     finish()
@@ -416,7 +418,7 @@ def test_renaming_layers_during_a_run_does_no_harm(
     segmenter.gate.release(100)
     finish()
     assert all(labels.data[z].any() for z in range(8))
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert len(viewer.layers) == 3
 
@@ -424,12 +426,12 @@ def test_renaming_layers_during_a_run_does_no_harm(
 def test_an_unavailable_device_is_told(session, image, draw, finish):
     draw(BOX)
     session.state.device = "cuda"
-    session.segment_volume()
+    session.segment_all()
     finish()
     told_problem(session, "'cuda' is not available here")
     assert session.state.history[0].ending == "failed"
     session.state.device = "auto"
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert not session.state.is_problem
 
@@ -443,23 +445,16 @@ def test_no_image(session):
         told_problem(session, "There is no image")
 
 
-@pytest.mark.parametrize(
-    ("data", "options", "words"),
-    [
-        (np.zeros((2, 5, 6, 3), np.uint8), {"rgb": True}, "colour volume"),
-        (np.zeros((2, 3, 5, 6)), {}, "4 dimensions"),
-    ],
-)
-def test_images_that_do_not_fit(session, viewer, data, options, words):
-    viewer.add_image(data, **options)
+def test_a_colour_volume_is_explained(session, viewer):
+    viewer.add_image(np.zeros((2, 5, 6, 3), np.uint8), rgb=True)
     for press in (session.add_boxes, session.segment_slice, session.segment_volume):
         press()
-        told_problem(session, words)
+        told_problem(session, "colour volume")
     assert len(viewer.layers) == 1
 
 
 def test_no_box(session, image, viewer, draw):
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "There is no box: press Add boxes")
     draw(BOX)
     viewer.dims.set_current_step(0, 2)
@@ -486,7 +481,7 @@ def test_boxes_that_do_not_fit(session, image, viewer, draw, box, words):
 
 
 def test_a_rectangle_without_area_is_left_out_and_told(session, image, viewer, draw, finish):
-    draw(OTHER, Box2D(5, 3, 5, 9))
+    draw(OTHER, Box2D(5, 3, 5, 9), together=True)
     viewer.dims.set_current_step(0, 4)
     for press in (session.segment_slice, session.segment_volume):
         press()
@@ -506,17 +501,17 @@ def test_nothing_but_a_rectangle_without_area(session, image, viewer, draw):
 
 def test_box_on_a_slice_that_the_image_does_not_have(session, image, draw):
     draw(BOX, index=12)
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "A box lies on slice 12, outside the image's 0..7")
 
 
 def test_ranges_that_do_not_fit(session, image, draw):
     draw(BOX)
     session.state.z_from, session.state.z_to = 5, 7
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "The box on slice 4 lies outside the slices 5 to 7")
     session.state.z_to = 3
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "ends at slice 3, before it starts at slice 5")
 
 
@@ -615,7 +610,7 @@ def test_the_truth_of_an_image_is_not_painted_on(session, viewer, image, finish)
         metadata={"medsam_lite": mark},
     )
     session.add_box(Box3D(2, 3, 4, 6, 9, 12, key=5))
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert session.layers.labels(image) is not truth
     assert not truth.data.any()
@@ -632,7 +627,7 @@ def test_boxes_that_a_reader_made_are_the_images(session, image, viewer, finish,
         features={"label": [3, 5], "first": [3, 1], "last": [6, 2]},
         metadata={"medsam_lite": {"fingerprint": fingerprint_of_image(image)}},
     )
-    session.segment_volume()
+    session.segment_all()
     finish()
     data = labels_of(viewer).data
     assert answers.questions == []
@@ -666,7 +661,7 @@ def test_an_image_of_another_shape_gets_labels_of_its_own(session, image, viewer
     assert labels.data.shape == (5, 40, 50)
     session.state.z_to = 4
     draw(BOX, index=3)
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert labels.data.any()
     np.testing.assert_array_equal(old.data, before)
@@ -677,7 +672,7 @@ def test_labels_that_cannot_be_written_are_left_alone(session, image, viewer, dr
     frozen = old.data.copy()
     frozen.flags.writeable = False
     old.data = frozen
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert not session.state.is_problem
     assert session.layers.labels(image) is not old
@@ -700,7 +695,7 @@ def test_an_edit_in_place_reaches_the_engine(session, image, draw, finish, segme
     draw(BOX)
     hashes = []
     for _ in range(2):
-        session.segment_volume()
+        session.segment_all()
         finish()
         hashes.append(segmenter.prepared[-1].hash_look(Look.whole(4, segmenter.prepared[-1].frame)))
         image.data[4] += 1
@@ -722,7 +717,7 @@ def test_what_decides_a_run_is_taken_when_it_starts(
     finish()
     assert labels.data[4:6, 5, 5].tolist() == [9, 9]
     assert session.state.history[0].image == "CT"
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert session.state.history[0].image == "renamed"
 
@@ -744,13 +739,13 @@ def test_undo_waits_for_the_end_of_a_run(session, image, viewer, draw, segmenter
 
 def test_redo(session, image, viewer, draw, finish):
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     done = labels_of(viewer).data.copy()
     session.undo()
-    assert (session.state.undoable, session.state.redoable) == (0, 1)
+    assert (session.state.undoable, session.state.redoable) == (1, 1)
     session.redo()
-    assert (session.state.undoable, session.state.redoable) == (1, 0)
+    assert (session.state.undoable, session.state.redoable) == (2, 0)
     np.testing.assert_array_equal(labels_of(viewer).data, done)
 
 
@@ -758,13 +753,13 @@ def test_after_undo_a_shorter_run_leaves_what_was_painted_by_hand(
     session, image, viewer, draw, finish, segmenter
 ):
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     session.undo()
     labels = labels_of(viewer)
     labels.data[7, 0, 0] = 1
     segmenter.ends = 5
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert labels.data[7, 0, 0] == 1
 
@@ -781,7 +776,7 @@ def test_closed_in_the_middle_of_a_run_it_can_be_opened_again(
     assert not session.state.busy
     segmenter.gate.release(100)
     session.open()
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert session.state.history[0].ending == "finished"
     assert [z for z in range(8) if labels_of(viewer).data[z].any()] == list(range(8))
@@ -807,7 +802,7 @@ def test_a_closed_session_leaves_nothing_on_the_layers(open_session, viewer, ima
 
 def test_what_is_large_is_let_go_on_close(session, image, engine, draw, finish):
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert engine._segmenter is not None
     session.close()
@@ -819,12 +814,12 @@ def test_after_a_cancellation_the_next_press_says_what_it_waits_for(
 ):
     draw(BOX)
     segmenter.loading = threading.Semaphore(0)
-    session.segment_volume()
+    session.segment_all()
     assert session.state.message == "Starting..."
     qtbot.waitUntil(lambda: session.state.message == "Compiling, once...")
     session.cancel()
     assert "Cancelled" in session.state.message
-    session.segment_volume()
+    session.segment_all()
     assert "Waiting for the last step" in session.state.message
     segmenter.loading.release(100)
     finish()
@@ -842,7 +837,7 @@ def test_reordered_images_are_offered_in_their_order(session, image, viewer):
 def test_whatever_the_label_feature_holds(session, image, viewer, draw, finish, value):
     shapes = draw(BOX)
     shapes.features = {"label": [value]}
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert not session.state.is_problem
     assert labels_of(viewer).data.max() >= 1
@@ -854,7 +849,7 @@ def test_replaced_voxels_take_the_file_with_them(session, image, viewer, draw, f
     image.metadata["medsam_lite"] = {"affine": np.eye(4), "spacing": (3, 2, 2), "source": source}
     image.data = image.data + 1
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     held = labels_of(viewer).metadata["medsam_lite"]
     assert set(held) == {"fingerprint", "role"}
@@ -869,7 +864,7 @@ def test_undo_leaves_an_array_alone_that_was_put_in_place_of_the_labels(
     session.undo()
     told_problem(session, "The labels were replaced by others")
     assert (labels.data == 1).all()
-    session.segment_volume()
+    session.segment_all()
     finish()
     session.undo()
     assert (labels.data == 1).all()
@@ -877,17 +872,17 @@ def test_undo_leaves_an_array_alone_that_was_put_in_place_of_the_labels(
 
 def test_many_labels_widen_the_layer_and_undo_goes_on(session, image, viewer, draw, finish):
     shapes = draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     draw(OTHER)
     shapes.features = {"label": [1, 300]}
-    session.segment_volume()
+    session.segment_all()
     finish()
     labels = labels_of(viewer)
     assert labels.data.dtype == np.uint16
     assert set(np.unique(labels.data)) == {0, 1, 300}
-    session.undo()
-    session.undo()
+    while session.state.undoable:
+        session.undo()
     assert not labels.data.any()
 
 
@@ -897,7 +892,7 @@ def test_a_refused_press_does_not_touch_the_labels(
     shapes = draw(BOX, OTHER)
     start_and_hold(session, segmenter, qtbot, 1)
     shapes.features = {"label": [1, 300]}
-    session.segment_volume()
+    session.segment_all()
     told_problem(session, "A run is in progress")
     segmenter.gate.release(100)
     finish()
@@ -907,7 +902,7 @@ def test_a_refused_press_does_not_touch_the_labels(
 
 def test_a_removed_image_is_let_go(session, image, viewer, engine, draw, finish):
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     session.state.read_ahead = False
     assert engine._last is not None
@@ -933,7 +928,7 @@ def test_what_a_thread_loads_after_the_session_was_closed_is_not_kept(
 ):
     draw(BOX)
     segmenter.loading = threading.Semaphore(0)
-    session.segment_volume()
+    session.segment_all()
     qtbot.waitUntil(lambda: session.state.message == "Compiling, once...")
     session.close()
     segmenter.loading.release(100)

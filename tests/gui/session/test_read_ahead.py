@@ -84,7 +84,7 @@ def test_what_fails_ahead_is_told_by_the_run_alone(session, segmenter, image, dr
     qtbot.waitUntil(lambda: session.state.ahead == "" and not reads_ahead(session))
     assert not session.state.is_problem
     draw(BOX)
-    session.segment_volume()
+    session.segment_all()
     finish()
     assert session.state.message == "This preset cannot be built here."
 
@@ -140,7 +140,7 @@ def test_a_run_interrupts_the_encoding_ahead(session, image, segmenter, draw, fi
     session.add_boxes()
     draw(BOX)
     qtbot.waitUntil(lambda: session.state.ahead == "The network is ready.")
-    session.segment_volume()
+    session.segment_all()
     assert segmenter.interrupted == 1
     segmenter.ahead.release(100)
     finish()

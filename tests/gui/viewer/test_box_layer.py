@@ -1,18 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image, Shapes
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.gui.viewer.box_layer import (
+    Boxes,
     DrawnBox,
     drawn_boxes,
-    drop_clicks,
-    label_boxes,
+    dress_boxes,
+    move_boxes,
+    names_of_boxes,
     new_boxes_layer,
+    number_boxes,
     rectangle,
     selected_rows,
-    watch_boxes,
 )
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
@@ -29,6 +33,16 @@ def test_what_is_drawn_comes_back(image, axis):
     assert drawn_boxes(shapes, image, axis) == [DrawnBox(0, 5, Box2D(2, 3, 7, 6))]
     for other in {0, 1, 2} - {axis}:
         assert drawn_boxes(shapes, image, other) == []
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_what_is_drawn_on_a_film_belongs_to_its_volume(axis):
+    film = Image(np.zeros((4, 8, 20, 30)), scale=(10, -3, 0.8, 0.7))
+    shapes = new_boxes_layer(film)
+    for t in (1, 3):
+        shapes.add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(axis, 5), 4, (t,)))
+    assert drawn_boxes(shapes, film, axis, leading=(3,)) == [DrawnBox(1, 5, Box2D(2, 3, 7, 6))]
+    assert drawn_boxes(shapes, film, axis, leading=(0,)) == []
 
 
 def box_of(image, corners, kind="rectangle", axis=0):
@@ -64,7 +78,7 @@ def test_lines_and_paths_are_left_out(image):
     shapes.add(np.array([(4, 1, 1), (4, 5, 5)]), shape_type="line")
     shapes.add(np.array([(4, 1, 1), (4, 5, 5), (4, 7, 2)]), shape_type="path")
     assert drawn_boxes(shapes, image, 0) == []
-    assert label_boxes(shapes, lambda: 1) == [0, 0]
+    assert number_boxes(shapes, 1) == [0, 0]
 
 
 def test_zero_area_gives_a_box_without_area(image):
@@ -90,56 +104,68 @@ def test_flat_image():
 
 def three_boxes(image):
     shapes = new_boxes_layer(image)
-    watch_boxes(shapes)
     for y in (1, 5, 9):
         shapes.add_rectangles(rectangle(Box2D(y, 3, y + 3, 6), Plane(0, 5)))
     return shapes
 
 
-def test_boxes_are_numbered_in_order_and_keep_their_label(image):
+def test_boxes_without_a_number_go_to_the_current_segment(image):
     shapes = three_boxes(image)
-    assert label_boxes(shapes, lambda: 1) == [1, 2, 3]
+    assert number_boxes(shapes, 2) == [2, 2, 2]
     shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
-    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
-    shapes.selected_data = {1}
-    shapes.remove_selected()
-    assert label_boxes(shapes, lambda: 1) == [1, 3, 4]
-    shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
-    assert label_boxes(shapes, lambda: 1) == [1, 3, 4, 5]
+    assert number_boxes(shapes, 7)[-1] in (2, 7)
+    assert number_boxes(shapes, 9)[:3] == [2, 2, 2], "a number stays"
 
 
-@pytest.mark.parametrize("row", range(3))
-def test_a_new_box_does_not_get_the_label_of_a_removed_one(image, row):
+def test_a_pasted_box_belongs_to_the_same_segment(image):
     shapes = three_boxes(image)
-    label_boxes(shapes, lambda: 1)
-    shapes.mode = "select"
-    shapes.selected_data = {row}
-    shapes.remove_selected()
-    shapes.mode = "add_rectangle"
-    shapes.add_rectangles(rectangle(Box2D(13, 3, 15, 6), Plane(0, 5)))
-    kept = [label for label in (1, 2, 3) if label != row + 1]
-    assert label_boxes(shapes, lambda: 4) == [*kept, 4]
-
-
-def test_labels_in_use_are_not_given_again(image):
-    assert label_boxes(three_boxes(image), lambda: 7) == [7, 8, 9]
-
-
-def test_a_copied_label_is_replaced(image):
-    shapes = three_boxes(image)
-    label_boxes(shapes, lambda: 1)
+    number_boxes(shapes, 4)
     shapes.selected_data = {0}
     shapes._copy_data()
     shapes._paste_data()
-    assert list(shapes.features["label"]) == [1, 2, 3, 1]
-    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
+    assert number_boxes(shapes, 9) == [4] * 4
 
 
 def test_layer_without_the_column(image):
     shapes = Shapes([rectangle(Box2D(1, 3, 4, 6), Plane(0, 5))], ndim=3)
-    assert label_boxes(shapes, lambda: 1) == [1]
+    assert number_boxes(shapes, 1) == [1]
     shapes.features = {"label": [np.nan]}
-    assert label_boxes(shapes, lambda: 1) == [1]
+    assert number_boxes(shapes, 3) == [3]
+
+
+def test_boxes_are_moved_to_another_segment(image):
+    shapes = three_boxes(image)
+    number_boxes(shapes, 1)
+    move_boxes(shapes, {0, 2}, 5)
+    assert number_boxes(shapes, 1) == [5, 1, 5]
+
+
+def test_boxes_have_the_colour_of_their_segment(image):
+    shapes = three_boxes(image)
+    number_boxes(shapes, 1)
+    move_boxes(shapes, {2}, 2)
+    segmentation = Segmentation().begin().begin()
+    hidden = replace(segmentation.segments[1], visible=False)
+    dress_boxes(shapes, segmentation.put(hidden))
+    first = np.array(segmentation.segments[0].color) / 255
+    np.testing.assert_allclose(shapes.edge_color[:2, :3], [first, first], atol=1e-6)
+    assert shapes.edge_color[:, 3].tolist() == [1, 1, 0]
+    assert shapes.feature_defaults["label"][0] == 2, "new boxes belong to the current segment"
+
+
+def test_shapes_come_back_as_they_were(image):
+    shapes = three_boxes(image)
+    number_boxes(shapes, 1)
+    before = Boxes.of(shapes)
+    shapes.add(np.array([(4, 1, 1), (4, 1, 5)]), shape_type="line")
+    shapes.data = [np.asarray(v) + 1 for v in shapes.data]
+    move_boxes(shapes, {0}, 3)
+    after = Boxes.of(shapes)
+    assert before != after
+    before.put_into(shapes)
+    assert Boxes.of(shapes) == before
+    after.put_into(shapes)
+    assert Boxes.of(shapes) == after
 
 
 def test_only_a_selection_tool_selects(image):
@@ -153,51 +179,23 @@ def test_only_a_selection_tool_selects(image):
     assert selected_rows(None) == set()
 
 
-def drawn_by_hand(shapes, corners):
-    """What napari does when the mouse is released: the shape is there, then it is told."""
-    shapes.mode = "add_rectangle"
-    shapes.add(np.array(corners, float), shape_type="rectangle")
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "stays"),
-    [(0.2, 0.2, False), (0.2, 9, False), (9, 0.2, False), (5, 5, True)],
-    ids=["a click", "a flat one", "a narrow one", "a box"],
-)
-def test_a_stray_click_makes_no_box(image, qtbot, height, width, stays):
-    shapes = new_boxes_layer(image)
-    watch_boxes(shapes)
-    shapes.add_rectangles(rectangle(Box2D(1, 3, 4, 6), Plane(0, 5)))
-    y, x = 6.0, 7.0
-    drawn_by_hand(
-        shapes, [(5, y, x), (5, y, x + width), (5, y + height, x + width), (5, y + height, x)]
-    )
-    qtbot.waitUntil(lambda: shapes.nshapes == 1 + stays)
-    qtbot.wait(20)
-    assert shapes.nshapes == 1 + stays
-    assert shapes.mode == "add_rectangle"
-
-
-def test_lines_drawn_by_hand_stay(image, qtbot):
-    shapes = new_boxes_layer(image)
-    watch_boxes(shapes)
-    shapes.mode = "add_line"
-    shapes.add(np.array([(4, 1, 1), (4, 1, 5)]), shape_type="line")
-    qtbot.wait(20)
-    assert shapes.nshapes == 1
-
-
 def test_the_slices_that_a_file_names(image):
     shapes = three_boxes(image)
     assert {drawn.extent for drawn in drawn_boxes(shapes, image, 0)} == {None}
-    shapes.features = {"first": [2, np.nan, 9], "last": ["6", 7, 3]}
+    shapes.features = {"label": [1] * 3, "first": [2, np.nan, 9], "last": ["6", 7, 3]}
     assert [drawn.extent for drawn in drawn_boxes(shapes, image, 0)] == [(2, 6), None, None]
 
 
 def test_text_in_the_label_feature(image):
     shapes = three_boxes(image)
     shapes.features = {"label": ["liver", "2", None]}
-    assert label_boxes(shapes, lambda: 1) == [3, 2, 4]
+    assert number_boxes(shapes, 3) == [3, 2, 3]
+
+
+def test_a_number_that_no_label_can_be(image):
+    shapes = three_boxes(image)
+    shapes.features = {"label": [-1, 70_000, 65_535]}
+    assert number_boxes(shapes, 1) == [1, 1, 65_535]
 
 
 def test_a_box_drawn_beside_those_of_a_file_has_no_name_and_no_range(image):
@@ -208,29 +206,9 @@ def test_a_box_drawn_beside_those_of_a_file_has_no_name_and_no_range(image):
         "first": [0] * 3,
         "last": [5] * 3,
     }
-    watch_boxes(shapes)
-    shapes.mode = "add_rectangle"
+    assert names_of_boxes(shapes) == {1: "a", 2: "b", 3: "c"}
+    dress_boxes(shapes, Segmentation().begin(6))
     shapes.add_rectangles(rectangle(Box2D(13, 3, 17, 9), Plane(0, 7)))
     assert drawn_boxes(shapes, image, 0)[-1].extent is None
     assert shapes.features["name"].iloc[-1] == ""
-    assert label_boxes(shapes, lambda: 1) == [1, 2, 3, 4]
-
-
-def test_a_number_that_no_file_could_hold_is_not_given(image):
-    shapes = three_boxes(image)
-    with pytest.raises(MedSAMLiteError, match="between 1 and 65535"):
-        label_boxes(shapes, lambda: 65535)
-    assert list(shapes.features["label"]) == [0, 0, 0]
-    assert label_boxes(shapes, lambda: 1) == [1, 2, 3]
-
-
-def test_what_a_press_without_a_drag_left_is_removed(image):
-    """napari fails between two slices, and leaves what it had begun."""
-    shapes = three_boxes(image)
-    side = shapes._normalized_vertex_radius / 2
-    shapes.add_rectangles([[5, 2, 2], [5, 2, 2 + side], [5, 2 + side, 2 + side], [5, 2 + side, 2]])
-    shapes.add(np.array([(5, 1, 1), (5, 1, 1 + side)]), shape_type="line")
-    drop_clicks(shapes)
-    assert list(shapes.shape_type) == ["rectangle"] * 3 + ["line"]
-    drop_clicks(shapes)
-    assert shapes.nshapes == 4
+    assert number_boxes(shapes, 1) == [1, 2, 3, 7]

@@ -9,10 +9,13 @@ from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     fits,
+    leading_index,
     shown_axis,
     shown_plane,
+    slice_count,
     snapshot_of,
     to_volume,
+    volume_shape,
 )
 from napari_medsam_lite.gui.viewer.label_layer import new_labels_layer
 
@@ -50,20 +53,86 @@ def test_float_colours_are_stretched_to_8_bit():
     assert (volume.data == 127).all()
 
 
-def test_lazy_arrays_are_read_only_in_to_volume():
+def counted(shape, chunks, read):
+    """A dask array of numbers that notes the chunks that are read."""
+    data = np.arange(np.prod(shape), dtype=np.int16).reshape(shape) - 1000
+
+    def block(part):
+        read.append(part.shape)
+        return part
+
+    return data, da.from_array(data, chunks=chunks).map_blocks(block, dtype=data.dtype, meta=data)
+
+
+def test_lazy_arrays_are_read_slice_by_slice():
     read = []
+    data, lazy = counted((6, 4, 5), (1, 4, 5), read)
+    layer = Image(lazy, contrast_limits=(0, 1))
+    read.clear()
+    volume = to_volume(snapshot_of(layer))
+    assert volume.is_lazy and read == []
+    np.testing.assert_array_equal(volume.slices(0, [4])[0], data[4])
+    assert read == [(1, 4, 5)]
 
-    def block(block_info=None):
-        read.append(block_info)
-        return np.ones((1, 3, 4), np.int16)
 
-    data = da.map_blocks(block, chunks=((1, 1), 3, 4), dtype=np.int16, meta=np.zeros((0,), "i2"))
-    layer = Image(data, contrast_limits=(0, 1))
+def test_a_multiscale_image_is_its_finest_level_slice_by_slice():
+    read = []
+    data, lazy = counted((6, 4, 8), (1, 4, 8), read)
+    layer = Image([lazy, lazy[:, ::2, ::2]], multiscale=True, contrast_limits=(0, 1))
     read.clear()
     snapshot = snapshot_of(layer)
-    assert read == []
-    assert isinstance(to_volume(snapshot).data, np.ndarray)
-    assert len(read) == 2
+    assert snapshot.data is snapshot_of(layer).data, "by this it is known to be the same"
+    volume = to_volume(snapshot)
+    assert volume.shape == volume_shape(layer) == (6, 4, 8) and read == []
+    np.testing.assert_array_equal(volume.slices(0, [2])[0], data[2])
+    assert len(read) == 1
+    assert new_labels_layer(layer).data.shape == (6, 4, 8)
+    assert new_boxes_layer(layer).ndim == 3
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_of_a_film_the_volume_shown_is_taken(lazy):
+    read = []
+    data, counting = counted((3, 6, 4, 5), (1, 1, 4, 5), read)
+    film = Image(counting if lazy else data, scale=(10, 3, 1, 1), contrast_limits=(0, 1))
+    viewer = viewer_with(film, film.data_to_world((2, 4, 0, 0)))
+    assert shown_plane(film, viewer.dims) == Plane(0, 4)
+    assert slice_count(film, 0) == 6 and volume_shape(film) == (6, 4, 5)
+    leading = leading_index(film, viewer.dims)
+    assert leading == (2,)
+    read.clear()
+    snapshot = snapshot_of(film, leading)
+    assert snapshot.is_volume and snapshot.spacing == (3, 1, 1)
+    assert snapshot.place != snapshot_of(film, (1,)).place
+    volume = to_volume(snapshot)
+    assert volume.shape == (6, 4, 5) and read == []
+    np.testing.assert_array_equal(volume.slices(0, [4])[0], data[2, 4])
+    assert len(read) == (1 if lazy else 0)
+    assert lazy or np.shares_memory(volume.data, data)
+
+
+def test_a_film_seen_from_the_side_and_along_its_time():
+    film = Image(np.zeros((3, 6, 4, 5)))
+    viewer = viewer_with(film, (2, 4, 3, 0), order=(0, 2, 1, 3))
+    assert shown_plane(film, viewer.dims) == Plane(1, 3)
+    viewer.dims.order = (1, 2, 0, 3)
+    with pytest.raises(MedSAMLiteError, match="does not show slices"):
+        shown_plane(film, viewer.dims)
+
+
+def test_a_volume_beyond_a_film_is_refused():
+    film = Image(np.zeros((3, 6, 4, 5)))
+    viewer = viewer_with(film, extra=Image(np.zeros((9, 6, 4, 5))))
+    viewer.dims.set_current_step(0, 7)
+    with pytest.raises(MedSAMLiteError, match="shows no volume"):
+        leading_index(film, viewer.dims)
+
+
+def test_other_images_have_no_leading_axes():
+    viewer = viewer_with(Image(np.zeros((8, 9, 10))), extra=Image(np.zeros((3, 8, 9, 10))))
+    flat, colour = Image(np.zeros((9, 10))), Image(np.zeros((9, 10, 3)), rgb=True)
+    for image in (viewer.layers[0], flat, colour):
+        assert leading_index(image, viewer.dims) == ()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +140,6 @@ def test_lazy_arrays_are_read_only_in_to_volume():
     [
         (lambda: Image(np.zeros((2, 5, 6, 3), np.uint8), rgb=True), "colour volume"),
         (lambda: Image(np.zeros((2, 3, 5, 6))), "4 dimensions"),
-        (lambda: Image([np.zeros((4, 8, 8)), np.zeros((2, 4, 4))], multiscale=True), "multiscale"),
     ],
 )
 def test_other_images_are_refused_in_a_sentence(layer, sentence):

@@ -149,3 +149,34 @@ def test_the_fingerprint_of_flat_and_lazy_images(viewer):
     inside[1:7] += 1
     other = viewer.add_image(dask.from_array(inside, chunks=(1, 20, 30)), contrast_limits=(0, 1))
     assert fingerprint_of_image(other) != first, "slices at the ends are often padding"
+
+
+def test_the_fingerprint_of_films_and_of_many_scales(viewer):
+    film = np.arange(4 * 3 * 20 * 30, dtype=np.int16).reshape(4, 3, 20, 30)
+    whole = fingerprint_of_image(viewer.add_image(film))
+    assert fingerprint_of_image(viewer.add_image(film.copy())) == whole
+    other = film.copy()
+    other[3, 1] += 1
+    assert fingerprint_of_image(viewer.add_image(other)) != whole
+    assert fingerprint_of_image(viewer.add_image(film[:3])) != whole
+    scales = viewer.add_image([film[0], film[0, :, ::2, ::2]], multiscale=True)
+    assert fingerprint_of_image(scales) == fingerprint_of_image(viewer.add_image(film[0]))
+
+
+def test_a_lazy_film_is_not_read_as_a_whole(viewer):
+    dask = pytest.importorskip("dask.array")
+    film, reads = np.arange(9 * 40 * 4 * 5).reshape(9, 40, 4, 5), []
+    lazy = dask.from_array(film, chunks=(1, 1, 4, 5)).map_blocks(
+        lambda block: reads.append(1) or block, dtype=film.dtype, meta=film[:0]
+    )
+    image = viewer.add_image(lazy, contrast_limits=(0, 1))
+    reads.clear()
+    assert fingerprint_of_image(image) == fingerprint_of_image(image)
+    assert len(reads) <= 2 * 9
+
+
+def test_the_layers_of_a_film_hold_all_its_volumes(layers, viewer):
+    film = viewer.add_image(np.zeros((4, 3, 20, 30), np.int16), name="film", scale=(1, 3, 0.8, 0.8))
+    boxes, labels = layers.both_made(film)
+    assert boxes.ndim == 4 and labels.data.shape == (4, 3, 20, 30)
+    assert layers.boxes(film) is boxes and layers.labels(film) is labels

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from magicgui.widgets.bases import Widget
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QLabel, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QWidget
+from superqt import QCollapsible
 
 Row: TypeAlias = tuple[str, Widget | QWidget] | Widget | QWidget
 """A control, or a label and a control."""
@@ -42,3 +44,24 @@ def side_by_side(*controls: Widget | QWidget) -> QWidget:
 def qt(control: Any) -> QWidget:
     """The Qt widget of a magicgui control, or the Qt widget itself."""
     return control.native if isinstance(control, Widget) else control
+
+
+def folded(title: str, name: str, content: QWidget) -> QCollapsible:
+    """What is rarely needed, folded away under its title."""
+    part = QCollapsible(title)
+    part.setObjectName(name)
+    part.setDuration(0)
+    part.setContent(content)
+    part.toggleButton().setToolTip(f"Opens and closes: {title}.")
+    part.collapse(animate=False)
+    return part
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """`content`, as wide as there is room, scrolled where there is too little height."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    return area

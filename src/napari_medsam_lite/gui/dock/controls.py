@@ -31,6 +31,7 @@ from napari_medsam_lite.gui.session.state import (
 )
 
 STATUS_LINES = 4
+NOT_LOADED = "The network is loaded with the first box."
 PAUSE_MS = 250
 WINDOW_HINTS = {
     "mr": "for MR: between the 0.5th and the 99.5th percentile",
@@ -134,19 +135,12 @@ def image_choice(state: SessionState) -> ComboBox:
     return control
 
 
-def window_choice(state: SessionState) -> ComboBox:
-    """Which values the network sees as black and white."""
-    auto = "abdomen for CT, as stored for 8-bit images"
+def window_hints() -> dict[str, str]:
+    """What each window is."""
+    auto = "abdomen for CT, as stored for 8-bit images, mr for all others"
     shown = "the image's contrast limits, as they are when a run starts"
-    options = {AUTO: auto, AS_SHOWN: shown}
-    options |= {name: _describe(name, window) for name, window in WINDOWS.items()}
-    return choice(
-        state,
-        "window",
-        options,
-        "The range of values that the network sees from black to white; choose the one in which "
-        "the organ shows best. The image itself is not changed.",
-    )
+    hints = {AUTO: auto, AS_SHOWN: shown}
+    return hints | {name: _describe(name, window) for name, window in WINDOWS.items()}
 
 
 def _describe(name: str, window: Window) -> str:
@@ -254,6 +248,7 @@ def progress_bar(state: SessionState) -> ProgressBar:
     def show(*_: object) -> None:
         waiting = state.busy and state.total == 0
         bar.setTextVisible(state.total > 0)
+        bar.setEnabled(state.busy or state.total > 0)
         bar.setRange(0, 0 if waiting else max(state.total, 1))
         bar.setValue(state.done)
 
@@ -261,6 +256,15 @@ def progress_bar(state: SessionState) -> ProgressBar:
     for event in (state.events.busy, state.events.done, state.events.total):
         event.connect(later)
     return control
+
+
+def _hint(state: SessionState) -> str:
+    """What to do next, where nothing else is to be told."""
+    if state.image is None:
+        return "Open an image, or the sample."
+    if state.segmentation.current_segment is None:
+        return "Press Add boxes, and drag a box around an organ."
+    return "Drag a box around the organ on the slice shown, or begin a new segment."
 
 
 def status_line(state: SessionState) -> Label:
@@ -276,16 +280,23 @@ def status_line(state: SessionState) -> Label:
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def show(*_: object) -> None:
-        used = (
-            state.in_use or f"Chosen: {state.preset} on {state.device}; loads with the first run."
-        )
+        used = state.in_use or NOT_LOADED
         sign = "\N{WARNING SIGN} " if state.is_problem else ""
         # Where torch must be asked, it is told once the network is loaded.
         slow = None if must_ask_torch() else emulated(state.preset, state.device)
-        lines = (sign + state.message, used, slow, state.ahead)
+        lines = (sign + (state.message or _hint(state)), used, slow, state.ahead)
         control.value = "\n".join(filter(None, lines))
 
-    names = ("message", "is_problem", "in_use", "preset", "device", "ahead")
+    names = (
+        "message",
+        "is_problem",
+        "in_use",
+        "preset",
+        "device",
+        "ahead",
+        "image",
+        "segmentation",
+    )
     later = together(show, label)
     for name in names:
         getattr(state.events, name).connect(later)

@@ -6,13 +6,16 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_medsam_lite.gui.dock import controls
-from napari_medsam_lite.gui.dock.arrange import group, side_by_side
+from napari_medsam_lite.gui.dock import controls, parts
+from napari_medsam_lite.gui.dock.arrange import folded, scrolling
+from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
 from napari_medsam_lite.gui.dock.history import HistoryView
-from napari_medsam_lite.gui.dock.preset_choice import preset_choice
+from napari_medsam_lite.gui.dock.start import StartView, suggest_box
+from napari_medsam_lite.gui.keys.card import KeysCard
+from napari_medsam_lite.gui.keys.shortcuts import Shortcuts, actions_of
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
 
@@ -44,12 +47,15 @@ def _ask(owner: QWidget | None, question: str) -> bool:
 
 
 class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
-    """Draw a box on a slice, press a button, get the organ as a Labels layer.
+    """Name what is to be outlined, draw boxes round it, get it as a Labels layer.
 
-    Every control has an `objectName` that stays: ``image_layer``, ``window``, ``add_boxes``,
-    ``preset``, ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``overlap``,
-    ``detail``, ``step``, ``segment_slice``, ``z_from``, ``z_to``, ``segment_volume``, ``progress``,
-    ``cancel``, ``undo``, ``redo``, ``status``, ``history``, ``save_run``.
+    Every control has an `objectName` that stays: ``open_sample``, ``open_files``, ``image_layer``,
+    ``window``, ``segments``, ``new_segment``, ``segment_color``, ``delete_segment``,
+    ``label_set``, ``add_boxes``, ``live``, ``move_boxes``, ``z_from``, ``z_to``, ``set_first``,
+    ``set_last``, ``direction``, ``overlap``, ``keep_painted``, ``segment_slice``,
+    ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,
+    ``redo``, ``detail``, ``step``, ``preset``, ``device``, ``measure_presets``, ``read_ahead``,
+    ``on_disk``, ``history``, ``save_run``, ``show_keys``, ``status``.
 
     Parameters
     ----------
@@ -71,15 +77,46 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         )
         self.session.open()
         self._image = controls.image_choice(self.state)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        for part in (self._image_part(), self._network_part(), self._segment_part()):
-            layout.addWidget(part)
-        layout.addWidget(controls.status_line(self.state).native)
-        layout.addWidget(HistoryView(self.state), 1)
+        self._shortcuts = Shortcuts(
+            self, actions_of(doings(self.session, lambda: _show_keys(owner()))), keys_file()
+        )
+        self._arrange(napari_viewer)
         self.setMinimumWidth(MIN_WIDTH)
         self._docked = False
         self.destroyed.connect(_ender(self.session))
+        self._shortcuts.open()
+
+    def show_keys(self) -> None:
+        """Show the card of keys, where they can be changed; it stays open beside the work."""
+        card = KeysCard(self._shortcuts, self)
+        card.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        card.show()
+
+    def _arrange(self, viewer: napari.viewer.Viewer) -> None:
+        session, state, owner = self.session, self.state, weakref.ref(self)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.addWidget(StartView(viewer, state, session.told, lambda: suggest_box(session)))
+        keys = controls.button(
+            "show_keys",
+            "Keys",
+            "Shows all keys; each can be changed.",
+            lambda: _show_keys(owner()),
+        )
+        column.addWidget(parts.image_part(session, self._image))
+        column.addWidget(parts.segments_part(session))
+        column.addWidget(parts.run_part(session))
+        column.addWidget(folded("Network and speed", "network", parts.network_part(session)))
+        column.addWidget(folded("History", "history_part", HistoryView(state)))
+        column.addWidget(keys.native)
+        column.addStretch(1)
+        # What is going on stays in sight, whatever is scrolled to.
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(scrolling(inside), 1)
+        outside.addWidget(controls.status_line(state).native)
+        show_on_buttons(self, self._shortcuts)
 
     def add_sample_box(self, box: Box3D) -> None:
         """Draw `box` for the user and go to its slice; see `SessionController.add_box`."""
@@ -94,118 +131,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self.session.open()
+                self._shortcuts.open()
             elif self._docked:
                 self.session.close()
+                self._shortcuts.close()
             self._docked = self.parent() is not None
 
-    def _image_part(self) -> QGroupBox:
-        add_boxes = controls.button(
-            "add_boxes",
-            "Add boxes",
-            "Makes a layer for boxes and picks the rectangle tool: drag a rectangle around the "
-            "organ, on any slice and from any side.",
-            self.session.add_boxes,
-        )
-        window = controls.window_choice(self.state)
-        return group("Image", ("Layer", self._image), ("Window", window), add_boxes)
 
-    def _network_part(self) -> QGroupBox:
-        preset, device = preset_choice(self.state), controls.device_choice(self.state)
-        measure = controls.button(
-            "measure_presets",
-            "Measure presets",
-            "Times the presets on this computer and checks their masks, in about a minute; auto is "
-            "then the fastest that agrees with the published arithmetic. Presets that take minutes "
-            "to build, or that this processor only emulates, are left out.",
-            self.session.measure_presets,
-        )
-
-        ahead = side_by_side(
-            controls.read_ahead_choice(self.state), controls.on_disk_choice(self.state)
-        )
-
-        # Not by way of self: psygnal keeps what listens, and the dock could never be freed.
-        state = self.state
-
-        def enable() -> None:
-            measure.enabled = not state.busy
-
-        self._whenever(enable, "busy")
-        return group("Network", ("Preset", preset), ("Device", device), measure, ahead)
-
-    def _segment_part(self) -> QGroupBox:
-        state = self.state
-        first = controls.z_field(state, "z_from", "The first slice of Segment volume.")
-        last = controls.z_field(state, "z_to", "The last slice of Segment volume, included.")
-        return group(
-            "Segment",
-            ("Overlap", controls.overlap_choice(state)),
-            ("Detail", controls.detail_choice(state)),
-            ("Step", controls.step_choice(state)),
-            ("Slices", side_by_side(first, QLabel("to"), last)),
-            self._run_buttons(),
-            self._progress_row(),
-            self._undo_buttons(),
-        )
-
-    def _run_buttons(self) -> QWidget:
-        state, session = self.state, self.session
-
-        def once(press: Callable[[], None]) -> Callable[[], None]:
-            """`press`, but not a second time before the buttons are seen to be grey."""
-            return lambda: None if state.busy else press()
-
-        one_slice = controls.button(
-            "segment_slice",
-            "Segment slice",
-            "Segments every box on the slice shown.",
-            once(session.segment_slice),
-        )
-        volume = controls.button(
-            "segment_volume",
-            "Segment volume",
-            "Follows each box from its slice up and down, until the object or the range of slices "
-            "ends. If boxes are selected, only those.",
-            once(session.segment_volume),
-        )
-
-        def enable() -> None:
-            one_slice.enabled = volume.enabled = not state.busy
-
-        self._whenever(enable, "busy")
-        return side_by_side(one_slice, volume)
-
-    def _progress_row(self) -> QWidget:
-        state, session = self.state, self.session
-        cancel = controls.button(
-            "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.cancel
-        )
-
-        def enable() -> None:
-            cancel.enabled = state.busy
-
-        self._whenever(enable, "busy")
-        return side_by_side(controls.progress_bar(state), cancel)
-
-    def _undo_buttons(self) -> QWidget:
-        state, session = self.state, self.session
-        undo = controls.button(
-            "undo", "Undo", "Takes the last run back; changes by hand stay.", session.undo
-        )
-        redo = controls.button(
-            "redo", "Redo", "Does the run again that was taken back last.", session.redo
-        )
-
-        def enable() -> None:
-            undo.enabled = state.undoable > 0 and not state.busy
-            redo.enabled = state.redoable > 0 and not state.busy
-
-        self._whenever(enable, "busy", "undoable", "redoable")
-        return side_by_side(undo, redo)
-
-    def _whenever(self, show: Callable[[], None], *fields: str) -> None:
-        """Do `show` now, and whenever one of these fields of the state has changed."""
-        later = controls.together(show, self)
-        for field in fields:
-            getattr(self.state.events, field).connect(later)
-        show()
+def _show_keys(dock: MedSAMLiteWidget | None) -> None:
+    if dock is not None:
+        dock.show_keys()

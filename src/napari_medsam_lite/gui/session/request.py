@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from sys import maxsize
 
 from napari.components import Dims
 from napari.layers import Image
@@ -12,16 +13,16 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
 from napari_medsam_lite.core.segmentation import Segment, group_by_label
 from napari_medsam_lite.core.settings import Settings
-from napari_medsam_lite.gui.session.state import Kind, SessionState
-from napari_medsam_lite.gui.viewer.box_layer import (
-    DrawnBox,
-    drawn_boxes,
-    label_boxes,
-    selected_rows,
+from napari_medsam_lite.gui.session.desk import Desk
+from napari_medsam_lite.gui.session.state import Direction, Kind, SessionState
+from napari_medsam_lite.gui.viewer.box_layer import DrawnBox, drawn_boxes, selected_rows
+from napari_medsam_lite.gui.viewer.geometry import (
+    Plane,
+    Snapshot,
+    shown_plane,
+    slice_count,
+    volume_shape,
 )
-from napari_medsam_lite.gui.viewer.geometry import Plane, Snapshot, shown_plane, slice_count
-from napari_medsam_lite.gui.viewer.image_layers import OwnLayers
-from napari_medsam_lite.gui.viewer.label_layer import highest_label
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,11 @@ class Request:
     boxes : tuple of Box3D
         Each with its key slice. For a slice, all lie on that one.
     labels : tuple of int
-        The label of each box.
+        The label of each box: the number of its segment.
     left_out : str
         What is told of rectangles that are no boxes; empty if there are none.
+    keep_painted : bool
+        Whether voxels that a person painted stay as they are.
     """
 
     kind: Kind
@@ -50,6 +53,7 @@ class Request:
     boxes: tuple[Box3D, ...] = ()
     labels: tuple[int, ...] = ()
     left_out: str = ""
+    keep_painted: bool = True
 
     @property
     def segments(self) -> list[Segment]:
@@ -77,11 +81,12 @@ def chosen_image(state: SessionState) -> Image:
 
 def request_ahead(state: SessionState, axis: int, snapshot: Snapshot) -> Request:
     """All choices but the boxes: what reading ahead of slices across `axis` needs to know."""
-    return Request("slice", snapshot, state.settings(axis, _contrast(chosen_image(state))))
+    settings = state.settings(axis, _contrast(chosen_image(state)))
+    return Request("slice", snapshot, settings, keep_painted=state.keep_painted)
 
 
-def request_slice(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Snapshot) -> Request:
-    """All boxes on the slice shown.
+def request_slice(state: SessionState, dims: Dims, desk: Desk, snapshot: Snapshot) -> Request:
+    """All boxes on the slice shown, of segments that are not locked.
 
     Raises
     ------
@@ -90,20 +95,21 @@ def request_slice(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Sna
     PromptError
         If there is no box on the slice, or one lies outside it.
     """
-    image = chosen_image(state)
-    plane = shown_plane(image, dims)
-    there = [drawn for drawn in _drawn(image, plane, own) if drawn.index == plane.index]
+    plane = shown_plane(desk.image, dims)
+    there = [drawn for drawn in _drawn(plane, desk) if drawn.index == plane.index]
     if not there:
         raise PromptError(
             f"There is no box on slice {plane.index}; draw one, or go to the slice of a box."
         )
     asked = request_ahead(state, plane.axis, snapshot)
     only = (plane.index, plane.index)
-    return _with_boxes(asked, image, own, there, only)
+    return _with_boxes(asked, desk, _unlocked(there, desk), lambda _: only)
 
 
-def request_volume(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Snapshot) -> Request:
-    """Every box, or the selected ones, each from its slice over the chosen range.
+def request_volume(
+    state: SessionState, dims: Dims, desk: Desk, snapshot: Snapshot, numbers: frozenset[int]
+) -> Request:
+    """The boxes of these segments, or the selected boxes, each segment over its own range.
 
     Raises
     ------
@@ -112,30 +118,78 @@ def request_volume(state: SessionState, dims: Dims, own: OwnLayers, snapshot: Sn
     PromptError
         If there is no box, or one lies outside the image or the range.
     """
-    image = chosen_image(state)
-    plane = shown_plane(image, dims)
-    first, last = state.z_from, state.z_to
-    if first > last:
-        raise PromptError(f"The range ends at slice {last}, before it starts at slice {first}.")
-    drawn = _drawn(image, plane, own)
-    if selected := selected_rows(own.boxes):
+    plane = shown_plane(desk.image, dims)
+    drawn = _drawn(plane, desk)
+    if selected := selected_rows(desk.boxes):
         drawn = [box for box in drawn if box.row in selected]
+    elif drawn:
+        drawn = [box for box in drawn if box.number in numbers]
+        if not drawn:
+            titles = _titles(desk, numbers)
+            raise PromptError(f"{titles} has no box; draw one, or choose another segment.")
     if not drawn:
         raise PromptError("There is no box: press Add boxes and drag a rectangle on a slice.")
-    for box in drawn:
+    drawn = _unlocked(drawn, desk)
+    last = slice_count(desk.image, plane.axis) - 1
+    extents = {
+        number: _extent([box for box in drawn if box.number == number], desk, plane.axis, last)
+        for number in {box.number for box in drawn}
+    }
+    ways = {number: _one_way(state.direction, drawn, number) for number in extents}
+
+    def extent_of(box: DrawnBox) -> tuple[int, int]:
+        (first, last), (lowest, highest) = extents[box.number], ways[box.number]
+        return max(first, lowest), min(last, highest)
+
+    asked = replace(request_ahead(state, plane.axis, snapshot), kind="volume")
+    return _with_boxes(asked, desk, drawn, extent_of)
+
+
+def _titles(desk: Desk, numbers: frozenset[int]) -> str:
+    found = [s.title for s in desk.segmentation.segments if s.number in numbers]
+    return " and ".join(found) or "The current segment"
+
+
+def _unlocked(drawn: list[DrawnBox], desk: Desk) -> list[DrawnBox]:
+    """The boxes of segments that may be changed."""
+    free = [box for box in drawn if box.number not in desk.segmentation.locked]
+    if free:
+        return free
+    raise PromptError("What these boxes belong to is locked; unlock it in the table of segments.")
+
+
+def _extent(boxes: Sequence[DrawnBox], desk: Desk, axis: int, last_slice: int) -> tuple[int, int]:
+    """The range of a segment, which must hold its boxes."""
+    segment = desk.segmentation.get(boxes[0].number)
+    ranges = segment.ranges if segment is not None else {}
+    first, last = ranges.get(axis, (0, last_slice))
+    if first > last:
+        raise PromptError(f"The range ends at slice {last}, before it starts at slice {first}.")
+    for box in boxes:
         if box.has_area and not first <= box.index <= last:
             raise PromptError(
                 f"The box on slice {box.index} lies outside the slices {first} to {last}; "
                 "widen the range, or select the boxes to segment."
             )
-    asked = replace(request_ahead(state, plane.axis, snapshot), kind="volume")
-    return _with_boxes(asked, image, own, drawn, (first, last))
+    return first, last
 
 
-def _drawn(image: Image, plane: Plane, own: OwnLayers) -> list[DrawnBox]:
+def _one_way(direction: Direction, drawn: Sequence[DrawnBox], number: int) -> tuple[int, int]:
+    """The slices that lie in the chosen direction of a segment's boxes."""
+    indices = [box.index for box in drawn if box.number == number]
+    lowest = min(indices) if direction == "up" else 0
+    highest = max(indices) if direction == "down" else maxsize
+    return lowest, highest
+
+
+def _drawn(plane: Plane, desk: Desk) -> list[DrawnBox]:
     """The boxes on slices across the axis shown, each on a slice that the image has."""
-    found = [] if own.boxes is None else drawn_boxes(own.boxes, image, plane.axis)
-    count = slice_count(image, plane.axis)
+    found = (
+        []
+        if desk.boxes is None
+        else drawn_boxes(desk.boxes, desk.image, plane.axis, leading=desk.leading)
+    )
+    count = slice_count(desk.image, plane.axis)
     for drawn in found:
         if not 0 <= drawn.index < count:
             raise PromptError(
@@ -146,36 +200,29 @@ def _drawn(image: Image, plane: Plane, own: OwnLayers) -> list[DrawnBox]:
 
 def _with_boxes(
     asked: Request,
-    image: Image,
-    own: OwnLayers,
+    desk: Desk,
     drawn: Sequence[DrawnBox],
-    extent: tuple[int, int],
+    extent_of: Callable[[DrawnBox], tuple[int, int]],
 ) -> Request:
-    """`asked` for the boxes that have an area, over the slices of `extent` (both included)."""
-    y, x = image.data.shape[image.ndim - 2 : image.ndim]
-    shape = (1, y, x) if image.ndim == 2 else (image.data.shape[0], y, x)
-    axis = asked.settings.axis
+    """`asked` for the boxes that have an area, each over its slices (both included)."""
     flat = sorted({box.index for box in drawn if not box.has_area})
     chosen = [box for box in drawn if box.has_area]
     on_slices = f"on slice {', '.join(map(str, flat))}"
     if not chosen:
         raise PromptError(f"The rectangle {on_slices} has no area; drag from corner to corner.")
+    axis = asked.settings.axis
     boxes = tuple(
-        Box3D.from_plane(box.box, axis, *_range_of(box, extent), key=box.index).clip(shape, axis)
-        for box in chosen
+        in_volume(box, desk.image, axis, _range_of(box, extent_of(box))) for box in chosen
     )
-    ids = _labels_of_shapes(own)
     left_out = f"A rectangle without area {on_slices} was left out." if flat else ""
-    numbers = tuple(ids[box.row] for box in chosen)
+    numbers = tuple(box.number for box in chosen)
     return replace(asked, boxes=boxes, labels=numbers, left_out=left_out)
 
 
-def _labels_of_shapes(own: OwnLayers) -> list[int]:
-    """The label of every shape; those without one get the next that is free."""
-    shapes, labels = own
-    if shapes is None:
-        return []
-    return label_boxes(shapes, lambda: 1 + (0 if labels is None else highest_label(labels)))
+def in_volume(box: DrawnBox, image: Image, axis: int, extent: tuple[int, int]) -> Box3D:
+    """A drawn box, over the slices of `extent`; errors as `Box3D.clip`."""
+    whole = Box3D.from_plane(box.box, axis, *extent, key=box.index)
+    return whole.clip(volume_shape(image), axis)
 
 
 def _range_of(box: DrawnBox, extent: tuple[int, int]) -> tuple[int, int]:

@@ -42,6 +42,8 @@ class RunReport:
         Label -> slices that have an answer, empty masks included.
     found : set of int
         Labels with at least one mask that is not empty.
+    unseen : str
+        A sentence on boxes that the network cannot see into.
     """
 
     request: Request
@@ -51,6 +53,7 @@ class RunReport:
     rows: list[SliceRecord] = field(default_factory=list)
     visited: dict[int, set[int]] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
+    unseen: str = ""
 
     @property
     def slices(self) -> int:
@@ -83,17 +86,24 @@ class RunReport:
         used = f"In use: {self.ready.preset} on {self.ready.device}."
         return f"{used} {self.ready.notice}" if self.ready.notice else used
 
-    def sentence(self, ending: Ending) -> str:
-        """The last word on the run, in a sentence or two."""
+    def sentence(self, ending: Ending, withheld: int = 0) -> str:
+        """The last word on the run, in a sentence or two; `withheld` voxels stayed as they were."""
         if ending.how == "failed":
             return ending.reason
         if ending.how == "cancelled":
-            return f"Cancelled: {_count(self.slices, 'slice')} kept."
+            return f"Cancelled: {_count(self.slices, 'slice')} kept; Continue goes on from there."
         boxes = len(self.request.boxes)
         done = f"Done: {_count(boxes, 'box', 'boxes')} on {_count(self.slices, 'slice')}"
         missed = sum(label not in self.found for label in self.request.labels)
         nothing = f"Nothing was found in {_count(missed, 'box', 'boxes')}." if missed else ""
-        parts = (f"{done} in {self.seconds():.1f} s.", nothing, self.request.left_out)
+        kept = told_withheld(withheld, self.request.settings.overlap)
+        parts = (
+            self.unseen,
+            f"{done} in {self.seconds():.1f} s.",
+            nothing,
+            kept,
+            self.request.left_out,
+        )
         return " ".join(filter(None, parts))
 
     def seconds(self) -> float:
@@ -132,6 +142,13 @@ class RunReport:
             slices=self.rows,
             seconds=seconds,
         )
+
+
+def told_withheld(voxels: int, overlap: str) -> str:
+    """A sentence on the voxels that masks wanted and that stayed as they were; empty for none."""
+    if not voxels:
+        return ""
+    return f"{voxels:,} voxels stayed with other segments or as painted (overlap: {overlap})."
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

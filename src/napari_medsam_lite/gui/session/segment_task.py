@@ -6,27 +6,35 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image
 
-from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import count_slices
-from napari_medsam_lite.engine.painting import LabelPainter, Step, room_for
-from napari_medsam_lite.engine.undo import UndoStack
+from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.run_report import Ready, RunReport
+from napari_medsam_lite.gui.session.seen import unseen
 from napari_medsam_lite.gui.session.state import SessionState
+from napari_medsam_lite.gui.session.writing import MaskWriter, painted_on
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 if TYPE_CHECKING:
+    from napari_medsam_lite.engine.answers import Answered
     from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
 
 @dataclass(frozen=True)
 class Doing:
     """What is going on, in words; the network may take seconds to load."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A sentence on boxes that the network cannot see into; empty if there are none."""
 
     text: str
 
@@ -45,24 +53,23 @@ class Surroundings:
 
     state: SessionState
     engine: SessionEngine
-    undo: UndoStack
     shown: Callable[[Image], Plane | None]
     ended: Callable[[SegmentTask, Ending, str], None]
 
 
 class SegmentTask(Task):
-    """One run of one request, into one Labels layer.
+    """One run of one request, into the Labels layer of its desk.
 
     Parameters
     ----------
     request : Request
         What decides the answer.
-    image : Image
-        Whose boxes they are.
-    labels : Labels
-        Where the masks go; its type is widened now if the request's labels need that.
+    desk : Desk
+        Of the image whose boxes they are, with a Labels layer.
     around : Surroundings
         The session.
+    answered : dict, optional
+        What a run of the same request, which was cancelled, has been answered.
 
     Raises
     ------
@@ -71,26 +78,24 @@ class SegmentTask(Task):
     """
 
     def __init__(
-        self, request: Request, image: Image, labels: Labels, around: Surroundings
+        self,
+        request: Request,
+        desk: Desk,
+        around: Surroundings,
+        answered: Answered | None = None,
     ) -> None:
-        self.request, self.image, self.labels = request, image, labels
+        self.request, self.desk = request, desk
         self.report = RunReport(request)
+        self.answered: Answered = {} if answered is None else answered
         self._around = around
-        if not around.undo.is_of(labels, labels.data):
-            around.undo.forget(labels)  # the user has put another array there
-        roomy = room_for(labels.data, request.labels)
-        if roomy is not labels.data:
-            labels.data = roomy
-        around.undo.know(labels, labels.data)
-        self._array, axis = labels.data, request.settings.axis
-        self._step = Step(axis, self._array.shape)
         self._objects = request.object_labels
-        self._painter = LabelPainter(
-            self._array, axis, self._objects, request.settings.overlap, self._step
+        settings = request.settings
+        self._writer = MaskWriter(
+            desk, settings.axis, self._objects, settings.overlap, request.keep_painted
         )
-        self._before = {label: around.undo.painted(labels, label, axis) for label in request.labels}
+        self._before = painted_on(desk.segmentation, self._objects, settings.axis)
 
-    def work(self) -> Iterator[Doing | Ready | SliceMask]:
+    def work(self) -> Iterator[Doing | Unseen | Ready | SliceMask]:
         """Segment, yielding masks as they are ready."""
         request, settings = self.request, self.request.settings
         yield Doing("Loading the network...")
@@ -100,6 +105,8 @@ class SegmentTask(Task):
         backend = segmenter.load()
         yield Doing("Reading the image...")
         prepared = self._around.engine.prepare(request.snapshot, settings)
+        drawn = ((b.key, b.plane(settings.axis)) for b in request.boxes if b.key is not None)
+        yield Unseen(unseen(prepared, drawn))
         yield Ready(
             backend.preset.name,
             backend.device,
@@ -109,7 +116,7 @@ class SegmentTask(Task):
             count_slices(request.segments, settings.axis),
             prepared.volume,
         )
-        yield from segmenter.segment(prepared, request.segments, settings)
+        yield from segmenter.segment(prepared, request.segments, settings, answered=self.answered)
 
     def on_items(self, items: list[Any]) -> None:
         """Show what the worker has told, and paint.
@@ -123,40 +130,42 @@ class SegmentTask(Task):
         for item in items:
             if isinstance(item, Doing):
                 self._around.state.tell(item.text)
+            elif isinstance(item, Unseen):
+                self.report.unseen = item.text
             elif isinstance(item, Ready):
                 self.report.ready = item
                 self._around.state.in_use = self.report.in_use()
                 self._around.state.total = item.total
             else:
-                self._paint(item)
+                self.report.note(self._writer.paint(item), item.area > 0)
                 masks.append(item)
         if masks:
             self._show_progress(masks)
 
     def on_ended(self, ending: Ending) -> None:
-        """Clear what the run replaced, keep its step for undo, and tell."""
+        """Clear what the run replaced, keep it for undo, and tell."""
         state = self._around.state
         state.busy = False
-        if self._array is self.labels.data:
+        if self._writer.is_current:
             if ending.how == "finished":
                 self._erase_what_was_left()
-            self._around.undo.push(self.labels, self._step)
-            self.labels.refresh(extent=False)
+            self._keep()
+            self._writer.redraw()
         if ending.how == "finished":
             state.done = state.total
-        self._around.ended(self, ending, self.report.sentence(ending))
+        self._around.ended(self, ending, self.report.sentence(ending, self._writer.withheld))
 
     def interrupt(self) -> None:
         """Cut the encoding in flight short."""
         self._around.engine.interrupt()
 
-    def _paint(self, item: SliceMask) -> None:
-        if self._array is not self.labels.data:
-            raise MedSAMLiteError(
-                f"The labels of {self.labels.name} were replaced, so the run was stopped."
-            )
-        self._painter.paint(item)
-        self.report.note(item.record(self._objects[item.object]), item.area > 0)
+    def _keep(self) -> None:
+        """What the run did, as one edit."""
+        if self._writer.step.changes:
+            after = self._writer.noted(self.desk.segmentation)
+            edit = self.desk.change(after, "the run")
+            edit.steps.append(self._writer.step)
+            self.desk.recount_edit(edit)
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
@@ -165,12 +174,12 @@ class SegmentTask(Task):
         state.tell("Segmenting...")
         if state.done == state.total:
             return  # the end, which comes next, redraws in any case
-        shown = self._around.shown(self.image)
+        shown = self._around.shown(self.desk.image)
         changed = {Plane(self.request.settings.axis, item.index) for item in masks}
         if shown is None or shown in changed:
-            self.labels.refresh(extent=False, thumbnail=False)
+            self._writer.redraw(thumbnail=False)
 
     def _erase_what_was_left(self) -> None:
         """Remove what earlier runs painted and this one, finished, has found nothing for."""
         for label, index in self.report.stale(self._before):
-            self._painter.erase(label, index)
+            self._writer.erase(label, index)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
+from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import AUTO, Detail, Overlap, Settings, Step
 
 if TYPE_CHECKING:
@@ -22,10 +24,13 @@ AS_SHOWN = "as shown"
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 """Offered without asking torch, which is not loaded yet; the engine refuses what is not there."""
 
+Kind = Literal["slice", "volume"]
+Direction = Literal["both", "up", "down"]
+
 OVERLAPS: dict[Overlap, str] = {
-    "logit": "among the boxes of a run the surer mask wins; other labels stay as they are",
-    "keep": "among the boxes of a run the earlier one wins; other labels stay as they are",
-    "overwrite": "later masks replace what they meet, other labels too",
+    "logit": "of the segments of a run the surer mask wins; other segments stay as they are",
+    "keep": "of the segments of a run the earlier one wins; other segments stay as they are",
+    "overwrite": "later masks replace what they meet, other segments too, but not locked ones",
 }
 DETAILS: dict[Detail, str] = {
     "auto": "a close look at each object; where many large ones share a slice, all of it once",
@@ -39,7 +44,11 @@ STEPS: dict[Step, str] = {
     "3": "every third slice, and where the masks disagree",
     "4": "every fourth slice, and where the masks disagree",
 }
-Kind = Literal["slice", "volume"]
+DIRECTIONS: dict[Direction, str] = {
+    "both": "from the boxes to both ends of the range",
+    "up": "from the lowest box to the last slice of the range",
+    "down": "from the highest box to the first slice of the range",
+}
 
 
 @dataclass(frozen=True)
@@ -94,9 +103,19 @@ class SessionState:
         image layer.
     overlap, detail, step : str
         See `core.settings`.
+    segmentation : Segmentation
+        The segments of the image.
+    sizes : mapping
+        Number of a segment -> (slices, millilitres) of its mask.
+    live : bool
+        Whether a box is answered as soon as it is drawn.
+    direction : str
+        See `DIRECTIONS`.
+    keep_painted : bool
+        Whether voxels that a person painted stay as they are.
     z_from, z_to, z_last : int
-        First and last slice (inclusive) of a volume run, and the last slice that there is, across
-        the axis that the viewer steps through.
+        First and last slice (inclusive) of the current segment's range, and the last slice that
+        there is, across the axis that the viewer steps through.
     busy : bool
         Whether a job is in flight.
     done, total : int
@@ -114,7 +133,9 @@ class SessionState:
     on_disk : bool
         Whether embeddings are kept on disk too.
     undoable, redoable : int
-        How many runs can be undone, and done again.
+        How much can be taken back, and done again, of what was done to the image.
+    resumable : bool
+        Whether a run was cancelled that can go on.
     history : tuple of Run
         The latest first.
     """
@@ -129,13 +150,18 @@ class SessionState:
     overlap: Overlap = Settings.overlap
     detail: Detail = Settings.detail
     step: Step = Settings.step
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    sizes: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    live: bool = True
+    direction: Direction = "both"
+    keep_painted: bool = True
     z_from: int = 0
     z_to: int = 0
     z_last: int = 0
     busy: bool = False
     done: int = 0
     total: int = 0
-    message: str = "Choose an image, then press Add boxes."
+    message: str = ""
     is_problem: bool = False
     in_use: str = ""
     ahead: str = ""
@@ -143,6 +169,7 @@ class SessionState:
     on_disk: bool = False
     undoable: int = 0
     redoable: int = 0
+    resumable: bool = False
     history: tuple[Run, ...] = ()
 
     def settings(self, axis: int, as_shown: str) -> Settings:

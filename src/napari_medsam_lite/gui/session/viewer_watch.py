@@ -13,7 +13,7 @@ from napari_medsam_lite.gui.viewer.geometry import shown_axis, slice_count
 
 
 class ViewerWatch:
-    """Keeps the list of images and the range of slices in `state` in step with the viewer.
+    """Keeps the list of images and the number of slices in `state` in step with the viewer.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ class ViewerWatch:
         Told of each layer that is removed.
     replaced : callable
         Told of each image whose voxels were replaced.
+    stepped : callable
+        Told the axis that the viewer steps through, when it or the image may be another.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class ViewerWatch:
         state: SessionState,
         removed: Callable[[Layer], None],
         replaced: Callable[[Image], None],
+        stepped: Callable[[int], None],
     ) -> None:
         self._viewer, self._state = viewer, state
         self._tell_removed, self._tell_replaced = removed, replaced
-        self._range_of: tuple[Image, int, int] | None = None
+        self._tell_axis = stepped
         state.events.image.connect(self._on_view)
 
     def open(self) -> None:
@@ -80,8 +83,8 @@ class ViewerWatch:
 
     def _on_removed(self, event: Any) -> None:
         self._listen_no_more(event.value)
-        self._tell_removed(event.value)
         self._offer_images()
+        self._tell_removed(event.value)
 
     def _on_data(self, event: Any) -> None:
         """Voxels were replaced; by others of the same array perhaps."""
@@ -97,17 +100,13 @@ class ViewerWatch:
             self._state.image = next(iter(images), None)
 
     def _on_view(self, *_: object) -> None:
-        """Offer the full range of the axis that the viewer steps through now."""
+        """Tell how many slices there are across the axis that the viewer steps through now."""
         image, state = self._state.image, self._state
         if image is None:
-            self._range_of = None
             return
         try:
             axis = shown_axis(image, self._viewer.dims)
         except MedSAMLiteError:
             return
-        last = slice_count(image, axis) - 1
-        if self._range_of != (image, axis, last):
-            self._range_of = (image, axis, last)
-            state.z_from, state.z_to = 0, min(state.z_to, last)
-            state.z_last = state.z_to = last
+        state.z_last = slice_count(image, axis) - 1
+        self._tell_axis(axis)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
-from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.engine.painting import check_ids
+from napari_medsam_lite.core.segmentation import Segmentation
+from napari_medsam_lite.engine.painting import HIGHEST_LABEL
 from napari_medsam_lite.gui.viewer.geometry import Plane, place_of, transform
 
 LABEL_COLUMN = "label"
+"""The feature of a box that says which segment it belongs to."""
+NUMBERS = {"string": "{label}", "anchor": "upper_left", "size": 11}
+"""What is written at a box.
+
+No ``translation``: napari takes it in voxels, and an image may have few."""
 EXTENT_COLUMNS = ("first", "last")
 NO_FEATURES: dict[str, Any] = {LABEL_COLUMN: 0, "first": -1, "last": -1, "name": ""}
 """What a new shape starts with, of the features that a reader may have given the others."""
@@ -40,12 +44,15 @@ class DrawnBox:
         In voxels of the slice.
     extent : tuple of int or None
         First and last slice, where the file it came from knows them.
+    number : int
+        Of the segment that it belongs to; 0 if it has none yet.
     """
 
     row: int
     index: int
     box: Box2D
     extent: tuple[int, int] | None = None
+    number: int = 0
 
     @property
     def has_area(self) -> bool:
@@ -60,6 +67,7 @@ def new_boxes_layer(image: Image) -> Shapes:
         ndim=image.ndim,
         features={LABEL_COLUMN: np.empty(0, int)},
         feature_defaults={LABEL_COLUMN: 0},
+        text=NUMBERS,
         edge_color="yellow",
         face_color="transparent",
         edge_width=_edge_width(image),
@@ -72,18 +80,27 @@ def _edge_width(image: Image) -> float:
     return max(1.0, float(max(image.data.shape[: image.ndim][-2:])) / 300)
 
 
-def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
-    """The boxes around the shapes that lie on slices across `axis` of `image`.
+def drawn_boxes(
+    shapes: Shapes,
+    image: Image,
+    axis: int,
+    boxes: Boxes | None = None,
+    leading: tuple[int, ...] = (),
+) -> list[DrawnBox]:
+    """The boxes around the shapes that lie on slices across `axis` of volume `leading` of `image`.
 
     Any closed shape counts by its lowest and highest corner; lines and paths are left out, and so
-    are shapes drawn across another axis.
+    are shapes drawn across another axis or on another volume. `boxes` are the layer's shapes at
+    another moment.
     """
+    boxes = boxes or Boxes.of(shapes)
     to_world, start = transform(shapes)
     matrix, offset = transform(image)
     to_voxels, shift = np.linalg.solve(matrix, to_world), np.linalg.solve(matrix, start - offset)
-    extents = _extents(shapes) if axis == 0 else {}
+    extents = _extents(boxes.features) if axis == 0 else {}
+    numbers = _segment_numbers(boxes.features, len(boxes.kinds))
     found = []
-    for row, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
+    for row, (vertices, kind) in enumerate(zip(boxes.vertices, boxes.kinds, strict=True)):
         if kind in OPEN_SHAPES:
             continue
         # Rounded, so that edges between two voxels do not fall to either side by chance.
@@ -91,15 +108,24 @@ def drawn_boxes(shapes: Shapes, image: Image, axis: int) -> list[DrawnBox]:
         low, high = points.min(axis=0), points.max(axis=0)
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)
+        middles = zip(low[:-3], high[:-3], strict=True)
+        if tuple(_middle(first, last) for first, last in middles) != leading:
+            continue
+        low, high = low[-3:], high[-3:]
         if high[axis] - low[axis] < FLAT:
             index, box = _middle(low[axis], high[axis]), _covered(low, high, axis)
-            found.append(DrawnBox(row, index, box, extents.get(row)))
+            found.append(DrawnBox(row, index, box, extents.get(row), numbers[row]))
     return found
 
 
-def _extents(shapes: Shapes) -> dict[int, tuple[int, int]]:
+def _segment_numbers(features: Any, count: int) -> list[int]:
+    if LABEL_COLUMN not in features:
+        return [0] * count
+    return _numbers(features[LABEL_COLUMN], missing=0)
+
+
+def _extents(features: Any) -> dict[int, tuple[int, int]]:
     """Row -> first and last slice, of the shapes whose features name them."""
-    features = shapes.features
     if not set(EXTENT_COLUMNS) <= set(features):
         return {}
     ends = [_numbers(features[column], missing=-1) for column in EXTENT_COLUMNS]
@@ -129,106 +155,117 @@ def _covered(low: NDArray[np.float64], high: NDArray[np.float64], axis: int) -> 
     return Box2D(int(first[y]), int(first[x]), int(last[y]), int(last[x]))
 
 
-def rectangle(box: Box2D, plane: Plane, ndim: int = 3) -> NDArray[np.float64]:
-    """The (4, ndim) corners that draw `box` on `plane` of a Shapes layer made for the image."""
+def rectangle(
+    box: Box2D, plane: Plane, ndim: int = 3, leading: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
+    """The (4, ndim) corners that draw `box` on `plane` of a Shapes layer made for the image.
+
+    `leading` is the volume's place in an image of more than three dimensions.
+    """
     corners = np.array(
         [(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x1), (box.y1, box.x0)], float
     )
-    return corners if ndim == 2 else np.insert(corners, plane.axis, plane.index, axis=1)
+    if ndim == 2:
+        return corners
+    corners = np.insert(corners, plane.axis, plane.index, axis=1)
+    return np.hstack([np.tile(np.array(leading, float), (4, 1)), corners])
 
 
-def label_boxes(shapes: Shapes, free: Callable[[], int]) -> list[int]:
-    """The label of every shape, kept in the layer's features; 0 for lines and paths.
+def number_boxes(shapes: Shapes, current: int) -> list[int]:
+    """The segment's number of every shape, kept in the layer's features; 0 for lines and paths.
 
-    A box without one, or with the label of an earlier box (napari copies features when shapes are
-    pasted), gets the next number that no box has, `free()` or higher; it is asked only then,
-    because it may have to look at every voxel.
+    A box without a usable one goes to `current`.
     """
-    features = shapes.features.copy()
-    if LABEL_COLUMN not in features:
-        features[LABEL_COLUMN] = 0
-    before = _numbers(features[LABEL_COLUMN], missing=0)
-    ids = [
-        0 if kind in OPEN_SHAPES else label
-        for label, kind in zip(before, shapes.shape_type, strict=True)
+    features = shapes.features
+    before = _segment_numbers(features, len(shapes.data))
+    numbers = [
+        0 if kind in OPEN_SHAPES else number if 1 <= number <= HIGHEST_LABEL else current
+        for number, kind in zip(before, shapes.shape_type, strict=True)
     ]
-    missing = [
-        row
-        for row, kind in enumerate(shapes.shape_type)
-        if kind not in OPEN_SHAPES and (ids[row] < 1 or ids[row] in ids[:row])
-    ]
-    if missing:
-        first = max([free(), *(label + 1 for label in ids)])
-        for number, row in enumerate(missing, start=first):
-            ids[row] = number
-        check_ids(ids[row] for row in missing)
-    if ids != before:
-        features[LABEL_COLUMN] = np.array(ids, int)
-        shapes.features = features
-    return ids
+    if numbers != before or LABEL_COLUMN not in features:
+        shapes.features = features.assign(**{LABEL_COLUMN: np.array(numbers, int)})
+    return numbers
 
 
-def watch_boxes(shapes: Shapes) -> None:
-    """Keep clicks from becoming boxes, and new boxes from taking the label of others."""
-    _leave_new_shapes_unlabelled(shapes)
-    shapes.events.data.connect(_on_data)
+def move_boxes(shapes: Shapes, rows: set[int], number: int) -> None:
+    """Give the boxes of `rows` to the segment of that number."""
+    column = np.array(shapes.features[LABEL_COLUMN])
+    column[sorted(rows)] = number
+    shapes.features = shapes.features.assign(**{LABEL_COLUMN: column})
 
 
-def _on_data(event: Any) -> None:
-    shapes = event.source
-    _leave_new_shapes_unlabelled(shapes)
-    if str(event.action) == "added" and shapes.mode in DRAWING:
-        # Later, for napari is still busy with the shape that it has just finished.
-        QTimer.singleShot(0, lambda: _drop_a_click(shapes))
+def names_of_boxes(shapes: Shapes) -> dict[int, str]:
+    """Number -> the name that the file of the boxes had for it."""
+    features = shapes.features
+    if not {LABEL_COLUMN, "name"} <= set(features):
+        return {}
+    numbers = _numbers(features[LABEL_COLUMN], missing=0)
+    return {n: str(name) for n, name in zip(numbers, features["name"], strict=True) if name}
 
 
-def drop_clicks(shapes: Shapes) -> None:
-    """Remove what a press of the button left, without a drag.
+def dress_boxes(shapes: Shapes, segmentation: Segmentation) -> None:
+    """Give each box the colour of its segment, and new ones what the current segment has.
 
-    napari itself leaves one where the slider stands between two slices: it fails there.
+    napari would give a new shape what the last or the selected one has.
     """
-    sides = _sides(shapes)
-    _remove(shapes, [row for row, pair in enumerate(sides) if _is_click(shapes, pair)])
-
-
-def _drop_a_click(shapes: Shapes) -> None:
-    """Remove the newest shape if it is a click, or no wider than a voxel in one direction."""
-    sides = _sides(shapes)
-    if sides and (_is_click(shapes, sides[-1]) or sides[-1].min() < 1):
-        _remove(shapes, [len(sides) - 1])
-
-
-def _is_click(shapes: Shapes, sides: NDArray[np.float64]) -> bool:
-    """Whether a shape is as napari begins one: a square of half a vertex, whatever the zoom."""
-    click = getattr(shapes, "_normalized_vertex_radius", 0) / 2
-    return bool((np.abs(sides - click) <= 0.01 * click).all())
-
-
-def _sides(shapes: Shapes) -> list[NDArray[np.float64]]:
-    """The two longest extents of each shape, in data units; of lines and paths, endless."""
-    return [
-        np.full(2, np.inf)
-        if kind in OPEN_SHAPES
-        else np.sort(np.ptp(np.asarray(vertices, float), axis=0))[-2:]
-        for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True)
-    ]
-
-
-def _remove(shapes: Shapes, rows: list[int]) -> None:
-    if rows:
-        shapes.selected_data = set(rows)
-        shapes.remove_selected()
-
-
-def _leave_new_shapes_unlabelled(shapes: Shapes) -> None:
-    """Undo napari's default: a new shape would get label, name and range of the last or selected.
-
-    If that one has been removed since, nothing would tell that the label belongs to another mask.
-    """
+    numbers = _numbers(shapes.features[LABEL_COLUMN], missing=0)
+    colors = np.array([_color(segmentation, number) for number in numbers]).reshape(-1, 4)
+    if colors.size and not np.allclose(shapes.edge_color, colors):
+        shapes.edge_color = colors
     defaults = shapes.feature_defaults
-    wanted = {name: value for name, value in NO_FEATURES.items() if name in defaults}
+    wanted = {**NO_FEATURES, LABEL_COLUMN: segmentation.current}
+    wanted = {name: value for name, value in wanted.items() if name in defaults}
     if any(defaults[name][0] != value for name, value in wanted.items()):
         shapes.feature_defaults = defaults.assign(**wanted)
+
+
+def _color(segmentation: Segmentation, number: int) -> tuple[float, float, float, float]:
+    segment = segmentation.get(number)
+    if segment is None:
+        return 1.0, 1.0, 0.0, 1.0
+    red, green, blue = (part / 255 for part in segment.color)
+    return red, green, blue, 1.0 if segment.visible else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """A Shapes layer's shapes at one moment.
+
+    Attributes
+    ----------
+    vertices : tuple of ndarray
+        Of each shape, as `Shapes.data`.
+    kinds : tuple of str
+        As `Shapes.shape_type`.
+    features : DataFrame
+        A row a shape.
+    """
+
+    vertices: tuple[NDArray[np.float64], ...]
+    kinds: tuple[str, ...]
+    features: Any
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> Boxes:
+        """What is there now."""
+        kinds = tuple(str(kind) for kind in shapes.shape_type)
+        return cls(tuple(np.array(v) for v in shapes.data), kinds, shapes.features.copy())
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Boxes)
+            and self.kinds == other.kinds
+            and all(map(np.array_equal, self.vertices, other.vertices))
+            and self.features.equals(other.features)
+        )
+
+    def put_into(self, shapes: Shapes) -> None:
+        """Make the layer's shapes these; the caller sees to it that nobody listens."""
+        shapes.selected_data = set()
+        shapes.remove(list(range(shapes.nshapes)))
+        for kind, vertices in zip(self.kinds, self.vertices, strict=True):
+            shapes.add(vertices, shape_type=kind)
+        shapes.features = self.features
 
 
 def selected_rows(shapes: Shapes | None) -> set[int]:

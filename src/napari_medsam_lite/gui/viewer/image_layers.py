@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 
+from napari_medsam_lite.core.lazy import volume_of
 from napari_medsam_lite.core.volume import fingerprint_of
-from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer, watch_boxes
-from napari_medsam_lite.gui.viewer.geometry import fits, held_by
+from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
+from napari_medsam_lite.gui.viewer.geometry import finest, fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
 from napari_medsam_lite.io.metadata import KEY
 
@@ -42,10 +45,17 @@ class ImageLayers:
         Where the layers are.
     ask : callable
         Puts a question to the user that is answered by yes or no.
+    taken : callable
+        Is told an image, and a layer that is known as the image's from now on.
     """
 
-    def __init__(self, viewer: Any, ask: Callable[[str], bool]) -> None:
-        self._viewer, self._ask = viewer, ask
+    def __init__(
+        self,
+        viewer: Any,
+        ask: Callable[[str], bool],
+        taken: Callable[[Image, Layer], None] = lambda *_: None,
+    ) -> None:
+        self._viewer, self._ask, self._taken = viewer, ask, taken
         self._boxes: dict[Image, Shapes] = {}
         self._labels: dict[Image, Labels] = {}
         self._refused: set[tuple[Image, Layer]] = set()
@@ -75,6 +85,10 @@ class ImageLayers:
             _mark(layer, voxels)
             self._take(layer, image)
         return OwnLayers(self._boxes.get(image), self._labels.get(image))
+
+    def known(self, image: Image) -> OwnLayers:
+        """The layers of `image` that are known to be; asks nothing."""
+        return OwnLayers(self.boxes(image), self.labels(image))
 
     def boxes(self, image: Image) -> Shapes | None:
         """The image's layer of boxes, if there is one; asks nothing."""
@@ -140,9 +154,9 @@ class ImageLayers:
         """Know `layer` as the image's from now on."""
         if isinstance(layer, Shapes):
             self._boxes[image] = layer
-            watch_boxes(layer)
         else:
             self._labels[image] = layer
+        self._taken(image, layer)
 
     def _known(self, known: dict[Image, L], voxels: _Voxels, kind: type[L]) -> L | None:
         """The layer known by identity or by fingerprint, if it still lies where the image does."""
@@ -213,9 +227,20 @@ class _Voxels:
 
 
 def fingerprint_of_image(image: Image) -> str:
-    """The fingerprint of the voxels that `image` holds now; a flat one is one slice."""
-    data = image.data
-    return fingerprint_of(data[None] if image.ndim == 2 else data)
+    """The fingerprint of the voxels that `image` holds now; a flat one is one slice.
+
+    Of an image of more than three dimensions, up to three volumes have a share in it.
+    """
+    data = finest(image)
+    if image.ndim == 2:
+        return fingerprint_of(np.asarray(data)[None])
+    if image.rgb or image.ndim == 3:
+        return fingerprint_of(data)
+    leading = data.shape[:-3]
+    chosen = np.unique(np.linspace(0, np.prod(leading) - 1, 3).astype(int))
+    volumes = [volume_of(data, tuple(map(int, np.unravel_index(i, leading)))) for i in chosen]
+    parts = repr((tuple(data.shape), *map(fingerprint_of, volumes)))
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
 
 def _fingerprint(layer: Layer) -> str:

@@ -1,0 +1,1 @@
+"""Keys that work from everywhere in napari's window."""

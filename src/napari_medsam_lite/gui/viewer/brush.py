@@ -1,0 +1,146 @@
+"""What a person paints into a Labels layer with napari's own tools: it stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+
+from napari_medsam_lite.engine.undo import next_serial
+
+Index = tuple[NDArray[np.intp], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """One stroke: where, when (see `next_serial`)."""
+
+    index: Index
+    serial: int
+
+
+class Brush:
+    """Keeps account of strokes, and takes them off segments that are locked.
+
+    Parameters
+    ----------
+    layer : Labels
+        Listened to until `close`.
+    locked : callable
+        The labels that nobody may change.
+    changed : callable
+        Is told the slices across the first axis that a stroke was on.
+    """
+
+    def __init__(
+        self,
+        layer: Labels,
+        locked: Callable[[], frozenset[int]],
+        changed: Callable[[NDArray[np.intp]], None],
+    ) -> None:
+        self._layer, self._locked, self._changed = layer, locked, changed
+        self._done: list[Stroke] = []
+        self._undone: list[Stroke] = []
+        self._held: NDArray[np.bool_] | None = None
+        self._fresh: list[Any] = []
+        layer.events.paint.connect(self._on_paint)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._fresh.clear()
+        self._layer.events.paint.disconnect(self._on_paint)
+
+    @property
+    def held(self) -> NDArray[np.bool_] | None:
+        """The voxels that were painted, erased ones too; None if none was."""
+        held = self._held
+        return held if held is not None and held.shape == self._layer.data.shape else None
+
+    @property
+    def last_done(self) -> int:
+        """The serial of the latest stroke that was not taken back; 0 if there is none."""
+        return self._done[-1].serial if self._done else 0
+
+    @property
+    def next_undone(self) -> int:
+        """The serial of the stroke that was taken back last; 0 if there is none."""
+        return self._undone[-1].serial if self._undone else 0
+
+    def undo(self) -> None:
+        """Take the latest stroke back, as napari does."""
+        stroke = self._done.pop()
+        self._layer.undo()
+        self._undone.append(stroke)
+        self._mark()
+        self._changed(_slices(stroke.index, self._layer.ndim))
+
+    def redo(self) -> None:
+        """Paint the stroke again that was taken back last, as napari does."""
+        stroke = self._undone.pop()
+        self._layer.redo()
+        self._done.append(stroke)
+        self._mark()
+        self._changed(_slices(stroke.index, self._layer.ndim))
+
+    def forget(self) -> None:
+        """Hold nothing any more: what was painted may be replaced from now on."""
+        self._done, self._undone, self._held = [], [], None
+
+    def _on_paint(self, event: Any) -> None:
+        self._undone.clear()
+        parts = [_opened(atom)[0] for atom in event.value]
+        index = tuple(np.concatenate(axis) for axis in zip(*parts, strict=True))
+        self._done.append(Stroke(index, next_serial()))
+        if self._held is None or self._held.shape != self._layer.data.shape:
+            self._held = np.zeros(self._layer.data.shape, bool)
+        self._held[index] = True
+        self._fresh += event.value
+        # Later, for the bucket tells its history before it writes.
+        QTimer.singleShot(0, self._settle)
+
+    def _settle(self) -> None:
+        """Put back what was taken from locked segments, or given to them, and tell."""
+        atoms, self._fresh = self._fresh, []
+        locked, taken = list(self._locked()), False
+        for atom in reversed(atoms):
+            index, before, after = _opened(atom)
+            kept = np.isin(before, locked) | np.isin(after, locked)
+            if kept.any():
+                self._layer.data[tuple(axis[kept] for axis in index)] = before[kept]
+                taken = True
+        if taken:
+            self._layer.refresh()
+        if atoms:
+            changed = [_slices(_opened(atom)[0], self._layer.ndim) for atom in atoms]
+            self._changed(np.unique(np.concatenate(changed)))
+
+    def _mark(self) -> None:
+        if self._held is None:
+            return
+        self._held[:] = False
+        for stroke in self._done:
+            self._held[stroke.index] = True
+
+
+def _opened(atom: Any) -> tuple[Index, NDArray[Any], NDArray[Any]]:
+    """Voxels, labels before and after of what napari keeps of a stroke, in either of its forms."""
+    if not hasattr(atom, "slice_key"):
+        index, before, after = atom
+        index = tuple(np.asarray(axis) for axis in index)
+        return index, np.asarray(before), np.broadcast_to(after, index[0].shape)
+    corner = [part.start for part in atom.slice_key]
+    shape = tuple(part.stop - part.start for part in atom.slice_key)
+    mask = np.ones(shape, bool) if atom.mask is None else atom.mask
+    index = tuple(axis + start for axis, start in zip(np.nonzero(mask), corner, strict=True))
+    before = np.asarray(atom.old_values)
+    before = before[mask] if before.shape == mask.shape else before.ravel()
+    return index, before, np.broadcast_to(atom.new_value, before.shape)
+
+
+def _slices(index: Index, ndim: int) -> NDArray[np.intp]:
+    return np.unique(index[-3]) if ndim >= 3 else np.zeros(1, np.intp)
