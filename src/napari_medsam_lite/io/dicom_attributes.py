@@ -26,7 +26,7 @@ from napari_medsam_lite.io.dicom_files import MAGIC, PREAMBLE
 
 _HEAD = 4096  # enough for the file meta information
 _META_LENGTH = slice(PREAMBLE + len(MAGIC) + 8, PREAMBLE + len(MAGIC) + 12)
-_INFLATED_MOST = 1 << 28
+_INFLATED_MOST = 1 << 27
 # What pydicom and highdicom, which keeps frames in a table, raise for what they do not expect.
 _DAMAGE = (
     BytesLengthException,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _J2K_START = b"\xff\x4f\xff\x51"
-_JPEG_START = b"\xff\xd8"
+_JPEG_START, _END = b"\xff\xd8", b"\xff\xd9"
 _SIZES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG, and of JPEG-LS
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without content
 
@@ -13,15 +13,20 @@ def codestream_shape(frame: bytes) -> tuple[int, int, int] | None:
 
     Raises
     ------
+    EOFError
+        If it starts as one of these and does not come to its end.
     ValueError
         If it starts as one of these and then is none.
     """
     start = frame.find(_J2K_START, 0, 256)  # behind the boxes that some programs put before it
+    if start < 0 and not frame.startswith(_JPEG_START):
+        return None
+    # Decoders make up what is missing at the end; a byte of filling may follow it.
+    if not frame.rstrip(b"\0").endswith(_END):
+        raise EOFError
     if start >= 0:
         return _jpeg_2000(frame[start + len(_J2K_START) :])
-    if frame.startswith(_JPEG_START):
-        return _jpeg(frame)
-    return None
+    return _jpeg(frame)
 
 
 def _jpeg_2000(size: bytes) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -26,7 +27,10 @@ Progress = Callable[[int, int], None]
 
 _AIR = -1024  # HU
 _MOST_THREADS = 8
-_PARALLEL = "gdcm"  # the one decoder that lets other threads run
+_QUIET = "pylibjpeg"  # on damaged JPEG 2000, gdcm writes to standard error past Python
+_LOG = logging.getLogger("openjpeg")
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
 
 
 class _TooWideError(Exception):
@@ -107,7 +111,7 @@ def _fill(
         return len(part)
 
     done = 0
-    # The decoders let other threads run; what is not compressed is read while others are copied.
+    # Most decoders let other threads run; what is not compressed is read while others are copied.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         futures = [pool.submit(work, part) for part in _parts(slices)]
         try:
@@ -141,15 +145,18 @@ def _decoded(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
             f"{path}: a colour image ({colours}) cannot be segmented; a scalar image is needed."
         )
     decoder = _decoder(path, encoding.syntax)
-    plugin = _PARALLEL if _PARALLEL in decoder.available_plugins else ""
+    plugin = _QUIET if _QUIET in decoder.available_plugins else ""
     with open_inflated(path) as file:
         file.seek(encoding.element.start)
         for one in slices:
             if encoding.syntax.is_encapsulated:
                 _check_codestream(file, one)
-            stored, _ = decoder.as_array(
-                file, index=one.frame, raw=True, decoding_plugin=plugin, **encoding.options
-            )
+            try:
+                stored, _ = decoder.as_array(
+                    file, index=one.frame, raw=True, decoding_plugin=plugin, **encoding.options
+                )
+            except RuntimeError as error:
+                raise ValueError("its pixels cannot be unpacked") from error
             yield _upright(stored, encoding) if colours == "MONOCHROME1" else stored
 
 

@@ -25,6 +25,7 @@ _UNEVEN = 0.01  # of the distance of slices: less is rounding in the headers
 _ASIDE = 0.1  # of a voxel over the whole stack: less is rounding in the headers
 _MISSING = 0.05  # of the distance of slices: how near to a whole number of them a gap must be
 _MADE_UP = 2  # times the slices that there are
+_COARSER = 2  # times the smallest distance of slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +145,13 @@ def _grid(
     if np.abs(lie.along - even).max() <= max(_SAME_PLACE, _UNEVEN * step):
         return step, lie.along
     usual = float(np.sort(steps)[(count - 2) // 2])  # the lower median: a gap is no step
-    wanted = round((end - start) / usual) + 1
-    if wanted > _MADE_UP * count:
+    wanted = max(round((end - start) / usual) + 1, count)
+    step = (end - start) / (wanted - 1)
+    if wanted > _MADE_UP * count or step > _COARSER * steps.min():
         raise FileFormatError(
             f"{_place(slices)}: its {count} slices lie {steps.min():.4g} to {steps.max():.4g} mm "
-            "apart, so most of an even stack would be made up; choose a series without gaps."
+            "apart, so an even stack would be made up or lose some; choose a series without gaps."
         )
-    step = (end - start) / (wanted - 1)
     notes.append(_tell_uneven(lie.along, steps, usual, step, wanted))
     positions = start + step * np.arange(wanted)
     positions[-1] = end

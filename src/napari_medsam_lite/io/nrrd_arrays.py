@@ -111,7 +111,7 @@ def _voxels(path: Path, file: BinaryIO, header: dict[str, Any]) -> NDArray[Any]:
     claimed = math.prod(shape) * dtype.itemsize
     left = path.stat().st_size - file.tell()
     check_size(path, claimed, left, packed=encoding != "raw")
-    if not shape or min(shape) < 0:
+    if not shape or min(shape) < 0 or len(shape) != header["dimension"]:
         raise ValueError(f"its sizes are {shape[::-1]}")
     stream = _OPEN[encoding](file)
     voxels = read_array(stream, shape, dtype)
