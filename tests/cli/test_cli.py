@@ -13,6 +13,7 @@ import pytest
 from napari_medsam_lite import Box3D, VolumePredictor, read_volume
 from napari_medsam_lite.cli import cases, main
 from napari_medsam_lite.core.agreement import dice
+from napari_medsam_lite.core.labelset import class_named
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.boxes import parse_named_box
 from napari_medsam_lite.io.formats import read_label_volume
@@ -64,6 +65,15 @@ def test_nifti_in_and_out(nifti, tmp_path, ball, capsys):
     assert (tmp_path / "o.png").stat().st_size > 1000
     assert {"read", "encode", "decode", "write", "total"} <= set(row["seconds"])
     assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 9, "sdpa")
+
+
+def test_names_of_boxes_go_into_the_file(nifti, tmp_path):
+    out = tmp_path / "labels.seg.nrrd"
+    assert run(nifti, "-o", out, "--box", f"Leber, groß@{BOX}", "--box", f"spleen@{BOX}") == 0
+    assert read_label_volume(out).classes == (
+        class_named(1, "Leber, groß"),
+        class_named(2, "spleen"),
+    )
 
 
 def test_npz_in_and_out_of_a_folder(npz, tmp_path, capsys):
@@ -255,7 +265,7 @@ def test_debug_shows_the_traceback(tmp_path):
         run(tmp_path / "none.npz", "-o", tmp_path / "x.npz", "--debug")
 
 
-@pytest.mark.parametrize("command", ["demo", "segment", "presets", "weights", "doctor"])
+@pytest.mark.parametrize("command", ["demo", "segment", "convert", "presets", "weights", "doctor"])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

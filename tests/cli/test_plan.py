@@ -162,3 +162,17 @@ def test_leftovers_of_killed_processes_are_removed(here, monkeypatch):
     left.touch()
     check_outputs(plan_cases(["cases"], "out", None))
     assert not left.exists()
+
+
+def test_a_slice_of_the_series_is_an_input(here):
+    import shutil
+
+    real = Path(__file__).parents[2].parent / "shared" / "dicom" / "missing_slice_ge"
+    if not real.is_dir():
+        pytest.skip(f"the real DICOM files are not here ({real})")
+    shutil.copytree(real, "ct")
+    name = sorted(Path("ct").iterdir())[0]
+    refused("is an input", ["ct"], str(name), overwrite=True)
+    check_outputs(plan_cases(["ct"], "ct/labels.nii.gz", None))
+    (case,) = plan_cases(["ct"], "out", None)
+    assert case.target == Path("out/ct.nii.gz")

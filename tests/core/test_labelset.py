@@ -8,7 +8,15 @@ import itertools
 import numpy as np
 import pytest
 
-from napari_medsam_lite.core.labelset import BUILT_IN, Code, LabelClass, LabelSet, color_of
+from napari_medsam_lite.core.labelset import (
+    BUILT_IN,
+    Code,
+    LabelClass,
+    LabelSet,
+    class_named,
+    color_of,
+    in_one_line,
+)
 
 # Linear RGB as the two common kinds of colour-blindness see it (Machado et al. 2009, complete).
 SEEN_BY = {
@@ -104,6 +112,13 @@ def test_a_name_that_is_not_there_is_not_found():
     assert umlauts.named("GEFÄSS_GROSS") is umlauts.classes[0]
 
 
+def test_a_name_that_is_known_has_its_code():
+    code = Code("SCT", "64033007", "Kidney", Code("SCT", "7771000", "Left"))
+    assert class_named(3, "Left kidney") == LabelClass(3, "Left kidney", color_of(3), code)
+    assert class_named(4, "kidney_left").code == class_named(3, "left kidney").code
+    assert class_named(2, "tumour") == LabelClass(2, "tumour", color_of(2))
+
+
 def test_a_colour_stays_and_is_visible_on_ct():
     for number in range(1, 2000):
         color = color_of(number)
@@ -136,3 +151,17 @@ def simulated(color: tuple[int, int, int], matrix: np.ndarray) -> np.ndarray:
     linear = np.clip(matrix @ linear, 0, 1)
     back = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return rgb2lab(back)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("two\nlines", "two lines"),
+        ("  a \x1b  b\x00", "a b"),
+        ("\u0000", "label 3"),
+        ('Gefäß, "groß"', 'Gefäß, "groß"'),
+        ("क्‍ष", "क्‍ष"),
+    ],
+)
+def test_a_name_becomes_one_line(name: str, kept: str):
+    assert in_one_line(LabelClass(3, name, (1, 2, 3))) == LabelClass(3, kept, (1, 2, 3))

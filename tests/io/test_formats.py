@@ -11,7 +11,6 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import (
     holds_labels,
     is_ours,
-    list_cases,
     read_case,
     read_labels,
     read_volume,
@@ -27,6 +26,18 @@ def test_an_unknown_suffix_names_the_known_ones(tmp_path, name):
     for call in (read_case, read_volume, lambda p: write_labels(p, LABELS, VOLUME)):
         with pytest.raises(FileFormatError, match=r"\.npz, \.nii\.gz, \.nii"):
             call(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["ct.dcm", "ct.IMA"])
+def test_labels_that_refer_to_no_image(tmp_path, name):
+    with pytest.raises(FileFormatError, match="name their folder as the image"):
+        write_labels(tmp_path / name, LABELS, VOLUME)
+
+
+def test_a_series_is_for_files_that_hold_several(tmp_path):
+    np.savez(tmp_path / "ct.npz", imgs=VOLUME.data)
+    with pytest.raises(FileFormatError, match="holds one image"):
+        read_case(tmp_path / "ct.npz", series="1")
 
 
 @pytest.mark.parametrize("name", ["L.NPZ", "L.NII.GZ", "L.Nii"])
@@ -91,28 +102,6 @@ def test_files_without_labels(tmp_path):
     np.savez(tmp_path / "image.npz", imgs=np.zeros((2, 3, 4), np.uint8))
     with pytest.raises(FileFormatError, match="segs"):
         read_labels(tmp_path / "image.npz")
-
-
-def test_hidden_files_are_no_cases(tmp_path):
-    for name in ("b.npz", "a.nii.gz", "._a.nii.gz", ".medsam-lite-0-1-2.a.nii.gz", "notes.txt"):
-        (tmp_path / name).touch()
-    assert [path.name for path in list_cases(tmp_path)] == ["a.nii.gz", "b.npz"]
-
-
-def test_folders_without_cases(tmp_path, monkeypatch):
-    (tmp_path / "file.txt").touch()
-    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "file.txt"):
-        with pytest.raises(FileFormatError, match="is no folder with files that end with"):
-            list_cases(folder)
-    with pytest.raises(FileFormatError, match="too long"):
-        list_cases(tmp_path / ("x" * 300))
-
-    def refuse(self):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
-    with pytest.raises(FileFormatError, match="cannot be read: Permission denied"):
-        list_cases(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["l.npz", "l.nii.gz"])

@@ -1,3 +1,5 @@
+from fnmatch import fnmatch
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -6,10 +8,10 @@ from hypothesis import strategies as st
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.errors import FileFormatError, FileNote
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import hooks
-from napari_medsam_lite.io.formats import read_label_volume, read_volume
+from napari_medsam_lite.io.formats import SUFFIXES, read_label_volume, read_volume
 
 DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
 RAS = np.diag([0.7, 0.8, 3.0, 1])
@@ -72,6 +74,71 @@ def test_an_oblique_volume_is_shown_straight_and_keeps_its_place(tmp_path):
     target = str(tmp_path / "labels.nii.gz")
     hooks.write_labels_layer(target, (data > 0).astype(int), {"metadata": look["metadata"]})
     np.testing.assert_array_equal(nib.load(target).affine, nib.load(path).affine)
+
+
+def test_an_oblique_volume_comes_with_a_notice(tmp_path):
+    with pytest.warns(FileNote, match="aslant in the body: they are shown as stored"):
+        ((_, look, _),) = read(nifti(tmp_path, OBLIQUE))
+    assert "aslant" in look["metadata"]["medsam_lite"]["notes"][0]
+    assert read(nifti(tmp_path))[0][1]["metadata"]["medsam_lite"]["notes"] == ()
+
+
+VOXELS = np.random.default_rng(0).integers(-1000, 1000, (5, 6, 4), np.int16)
+
+
+def test_a_folder_of_slices_is_a_layer_with_its_own_window(tmp_path, write_series):
+    write_series(tmp_path / "ct", VOXELS)
+    ((data, look, kind),) = read(str(tmp_path / "ct"))
+    assert (kind, look["name"], look["contrast_limits"]) == ("image", "CT 3", (-160, 240))
+    np.testing.assert_array_equal(data, VOXELS)
+    layer = made((data, look, kind))
+    np.testing.assert_allclose(layer.data_to_world((1, 2, 3)), (23, -48.4, -97.9))
+    assert look["metadata"]["medsam_lite"]["modality"] == "CT"
+
+
+def test_slices_dropped_one_by_one_are_a_volume(tmp_path, write_series):
+    paths = [str(path) for path in write_series(tmp_path, VOXELS, name="{}.dcm")]
+    ((data, _, _),) = read(paths)
+    np.testing.assert_array_equal(data, VOXELS)
+
+
+def test_a_folder_of_several_series_gives_a_layer_each(tmp_path, write_series):
+    write_series(tmp_path / "a", VOXELS)
+    write_series(tmp_path / "b", VOXELS[:4], SeriesNumber=7, Modality="MR", WindowCenter=None)
+    write_series(tmp_path / "c", VOXELS[:1], SeriesNumber=1)
+    uneven = [0, 1, 2, 50, 100]
+
+    def apart(ds, index):
+        ds.ImagePositionPatient = [0, 0, uneven[index]]
+
+    write_series(tmp_path / "d", VOXELS, SeriesNumber=9, change=apart)
+    with pytest.warns(FileNote) as notices:
+        layers = read(str(tmp_path))
+    assert [(look["name"], look.get("visible", True)) for _, look, _ in layers] == [
+        ("CT 3", True),
+        ("MR 7", False),
+    ]
+    assert "contrast_limits" not in layers[1][1]
+    told = " ".join(str(notice.message) for notice in notices)
+    assert "1 series of few images" in told
+    assert "1 to 50 mm apart" in told
+
+
+def test_what_is_wrong_with_a_folder_is_told_in_one_sentence(tmp_path, write_series):
+    paths = write_series(tmp_path / "ct", VOXELS)
+    paths[1].write_bytes(paths[1].read_bytes()[:700])
+    with pytest.raises(FileFormatError, match="001 is cut short"):
+        read(str(tmp_path / "ct"))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_itk_files_open_as_images(tmp_path, suffix):
+    sitk = pytest.importorskip("SimpleITK")
+    path = str(tmp_path / f"ct{suffix}")
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), path)
+    ((data, look, kind),) = read(path)
+    assert (kind, look["name"]) == ("image", "ct")
+    np.testing.assert_array_equal(data, VOXELS)
 
 
 def made(layer):
@@ -218,6 +285,10 @@ def test_labels_over_time_are_refused(tmp_path):
 def test_the_manifest_names_what_is_there():
     manifest = pytest.importorskip("npe2").PluginManifest.from_distribution("napari-medsam-lite")
     functions = {c.python_name for c in manifest.contributions.commands or []}
+    (reader,) = manifest.contributions.readers
+    assert reader.accepts_directories
+    patterns = reader.filename_patterns
+    assert all(any(fnmatch(f"ct{end}", p) for p in patterns) for end in SUFFIXES)
     for name in ("get_reader", "write_labels_layer"):
         assert f"napari_medsam_lite.io.hooks:{name}" in functions
         assert callable(getattr(hooks, name))

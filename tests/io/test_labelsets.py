@@ -11,17 +11,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.labelset import BUILT_IN, Code, LabelClass, LabelSet, color_of
+from napari_medsam_lite.core.labelset import (
+    BUILT_IN,
+    Code,
+    LabelClass,
+    LabelSet,
+    color_of,
+    in_one_line,
+)
 from napari_medsam_lite.io.labelsets import read_label_set, write_label_set
 
 SUFFIXES = (".json", ".csv", ".ctbl", ".label", ".txt")
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-names = texts.map(lambda text: " ".join(text.split())).filter(bool)
 colors = st.tuples(*[st.integers(0, 255)] * 3)
 plain_codes = st.builds(Code, st.just("SCT"), texts, texts)
 codes = st.none() | plain_codes | st.builds(Code, st.just("SCT"), texts, texts, plain_codes)
-classes = st.builds(LabelClass, st.integers(1, 65535), names, colors, codes)
+classes = st.builds(LabelClass, st.integers(1, 65535), texts, colors, codes).map(in_one_line)
 label_sets = st.builds(
     LabelSet, texts, st.lists(classes, max_size=5, unique_by=lambda c: c.number).map(tuple)
 )

@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.affine import swap_axis_order
 from napari_medsam_lite.io.formats import read_volume, write_labels
-from napari_medsam_lite.io.nifti import swap_axis_order
 
 DATA = np.random.default_rng(0).integers(-1000, 1000, (5, 4, 3), np.int16)  # (X, Y, Z)
 AFFINE = np.array([[-0.7, 0, 0, 30], [0, 0.8, 0, -40], [0, 0, 3, 100], [0, 0, 0, 1.0]])

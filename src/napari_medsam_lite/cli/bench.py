@@ -23,7 +23,7 @@ from napari_medsam_lite.cli.options import (
 )
 from napari_medsam_lite.core.files import check_writable
 from napari_medsam_lite.core.settings import AUTO
-from napari_medsam_lite.io.formats import list_cases
+from napari_medsam_lite.io.folders import list_cases
 
 Report = TypeVar("Report")
 

@@ -21,6 +21,7 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.frame import FRAME
+from napari_medsam_lite.core.labelset import class_named
 from napari_medsam_lite.core.segmentation import SliceRecord
 from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
@@ -44,7 +45,7 @@ class Job:
 
     `names` are those of the boxes, "" where one has none, and `ids` their labels, 1, 2, 3, ... if
     empty. With `spacing` (z, y, x) in mm, voxels are taken to be of that size, whatever the file
-    says.
+    says. `series` is the one to read of folders that hold several.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class Job:
     names: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     spacing: tuple[float, float, float] | None = None
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class CaseRunner:
     def read(self, files: CaseFiles) -> tuple[Case, float]:
         """The case, and the seconds it took to read."""
         start = time.perf_counter()
-        return read_case(files.source), time.perf_counter() - start
+        case = read_case(files.source, self.job.series, self._progress)
+        return case, time.perf_counter() - start
 
     def segment(self, files: CaseFiles, contents: tuple[Case, float]) -> Answer:
         """The labels, from the boxes given, from those of the file, or from the file's truth."""
@@ -134,6 +137,7 @@ class CaseRunner:
                 for label, name in names.items()
             ],
             "dice": run.dice,
+            "notes": list(volume.notes),
         }
         return Answer(case, labels, predictor.limits, run, report)
 
@@ -142,8 +146,14 @@ class CaseRunner:
         start = time.perf_counter()
         volume, run = answer.case.volume, answer.run
         make_folder(files.target.parent)
+        named = dict(zip(run.ids, run.names, strict=False))
         write_labels(
-            files.target, answer.labels, volume, gts=answer.case.gts, overwrite=files.overwrite
+            files.target,
+            answer.labels,
+            volume,
+            classes=[class_named(label, name) for label, name in named.items() if name],
+            gts=answer.case.gts,
+            overwrite=files.overwrite,
         )
         # Whose labels these are is settled now, so the rest is simply put beside them.
         save_run(files.run_file, run, volume.affine)

@@ -12,7 +12,9 @@ from pathlib import Path
 from napari_medsam_lite.cli.cases import CaseFiles
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import check_writable, identity_of, is_there, remove_leftovers
-from napari_medsam_lite.io.formats import SUFFIXES, file_suffix, list_cases
+from napari_medsam_lite.io.folders import answer_name, list_cases, stem
+from napari_medsam_lite.io.formats import LABEL_SUFFIXES, is_image
+from napari_medsam_lite.io.guard import is_folder
 from napari_medsam_lite.io.overlay import PICTURE, check_picture_name
 
 
@@ -28,7 +30,7 @@ def plan_cases(
     """
     sources: list[Path] = []
     for path in map(Path, inputs):
-        sources += list_cases(path) if _is_folder(path) else [path]
+        sources += list_cases(path) if is_folder(path) else [path]
     many = len(sources) > 1
     single = is_file_name(output)
     if single and many:
@@ -37,7 +39,7 @@ def plan_cases(
         check_picture_name(overlay)
     elif overlay is not None and overlay.lower().endswith(PICTURE):
         raise FileFormatError(f"{overlay} is one picture, but there are {len(sources)} inputs.")
-    targets = [Path(output) if single else Path(output, source.name) for source in sources]
+    targets = [Path(output) if single else Path(output, answer_name(source)) for source in sources]
     cases = [
         CaseFiles(source, target, _picture(overlay, source, many), overwrite)
         for source, target in zip(sources, targets, strict=True)
@@ -58,14 +60,14 @@ def is_file_name(output: str) -> bool:
     FileFormatError
         If it looks like a file of a kind that cannot be written.
     """
-    if output.endswith((os.sep, os.altsep or os.sep)) or _is_folder(Path(output)):
+    if output.endswith((os.sep, os.altsep or os.sep)) or is_folder(Path(output)):
         return False
-    if output.lower().endswith(SUFFIXES):
+    if output.lower().endswith(LABEL_SUFFIXES):
         return True
     if Path(output).suffix:
         raise FileFormatError(
-            f"{output}: labels are written as {', '.join(SUFFIXES)}; let the name end with one of "
-            f"these, or with {os.sep} if it is a folder."
+            f"{output}: labels are written as {', '.join(LABEL_SUFFIXES)}; let the name end "
+            f"with one of these, or with {os.sep} if it is a folder."
         )
     return False
 
@@ -81,7 +83,7 @@ def check_outputs(cases: Sequence[CaseFiles]) -> None:
     inputs = {identity_of(case.source) for case in cases}
     for case in cases:
         for path in _outputs(case):
-            if identity_of(path) in inputs:
+            if identity_of(path) in inputs or _is_slice(path, cases):
                 raise FileFormatError(f"{path} is an input; give what is written another name.")
             if not case.overwrite and is_there(path):
                 raise FileFormatError(
@@ -137,11 +139,12 @@ def _picture(overlay: str | None, source: Path, many: bool) -> Path | None:
         return None
     if not many:
         return Path(overlay)
-    return Path(overlay) / f"{source.name[: -len(file_suffix(source))]}{PICTURE}"
+    return Path(overlay) / f"{stem(source)}{PICTURE}"
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # too long a name, a folder that may not be entered: told when it is opened
-        return False
+def _is_slice(path: Path, cases: Sequence[CaseFiles]) -> bool:
+    """Whether `path` is one of the files of an input that is a folder."""
+    # Not Path.resolve: it stops at links that lead round in a circle.
+    target = Path(os.path.realpath(path))
+    folders = {Path(os.path.realpath(c.source)) for c in cases if is_folder(c.source)}
+    return not folders.isdisjoint(target.parents) and is_image(path)

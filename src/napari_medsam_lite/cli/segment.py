@@ -68,7 +68,7 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(
         commands,
         "segment",
-        "segment .npz and .nii[.gz] files, or folders of them",
+        "segment .npz, .nii[.gz], .nrrd and .mha files and DICOM series, or folders of them",
         EXAMPLE,
         run,
     )
@@ -97,6 +97,12 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "those on one slice (z0 = z1) are its key boxes",
     )
     add("--boxes", metavar="FILE", help="boxes from a .json or .csv file, with names if wanted")
+    add(
+        "--series",
+        metavar="N|TEXT",
+        help="of a DICOM folder with several: its number in what info lists, or a part of its "
+        "description",
+    )
     add("--run", metavar="FILE", help="do again what a run file says")
     add("--window", type=window_argument, help=WINDOW_HELP)
     add("--axis", type=int, choices=(0, 1, 2), help="of the slices; default: 0")
@@ -170,6 +176,9 @@ def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> No
     else:
         for row in done:
             print(one_line(describe(row)))
+    for row in done:
+        for note in row["notes"]:
+            print(one_line(f"{row['input']}: {note}"), file=sys.stderr)
     for failure in failures:
         print(one_line(failure), file=sys.stderr)
 
@@ -181,7 +190,11 @@ def gather_job(args: argparse.Namespace) -> Job:
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if args.cache:
         changes["on_disk"] = True
-    job = replace(job, settings=replace(job.settings, checkpoint=args.checkpoint, **changes))
+    job = replace(
+        job,
+        settings=replace(job.settings, checkpoint=args.checkpoint, **changes),
+        series=args.series,
+    )
     rows = list(args.box)
     rows += read_named_boxes(args.boxes) if args.boxes else []
     if not rows:

@@ -31,3 +31,7 @@ class Interrupted(MedSAMLiteError):  # noqa: N818 - not an error of the user's o
 
 class BackendUnavailableError(MedSAMLiteError):
     """The preset or device cannot be used here; the text says why."""
+
+
+class FileNote(UserWarning):
+    """What a reader tells of a file that it opened; napari shows warnings as notices."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import colorsys
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 Color = tuple[int, int, int]
@@ -29,6 +30,7 @@ _STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
 # Where the sequence begins: of the first 6000 places the one whose colours 8 to 13 differ most from
 # each other and from the seven, in CIELAB and as protanopes and deuteranopes see them (14.5 apart).
 _START = 2423
+_NO_TEXT = ("Cc", "Cn", "Co", "Cs")
 _LIGHTNESS, _SATURATION = (0.33, 0.75), (0.65, 1.0)
 
 
@@ -119,6 +121,19 @@ def color_of(number: int) -> Color:
     )
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def class_named(number: int, name: str) -> LabelClass:
+    """A class of that name, with its number's colour and, if a built-in set has it, its code."""
+    known = next(filter(None, (each.named(name) for each in BUILT_IN.values())), None)
+    return LabelClass(number, name, color_of(number), known.code if known else None)
+
+
+def in_one_line(each: LabelClass) -> LabelClass:
+    """The class with a name that any file can hold: one line, no control characters, not empty."""
+    kept = (c for c in " ".join(each.name.split()) if unicodedata.category(c) not in _NO_TEXT)
+    name = " ".join("".join(kept).split()) or f"label {each.number}"
+    return each if name == each.name else replace(each, name=name)
 
 
 def _plain(name: str) -> str:

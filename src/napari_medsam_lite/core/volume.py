@@ -28,10 +28,13 @@ class Source:
         The file.
     header : object, optional
         The file format's own header, as its reader made it; only its writer looks inside.
+    files : tuple of Path
+        Where `path` is not the only file, or a folder: all that were read.
     """
 
     path: Path
     header: Any = None
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,12 @@ class Volume:
         For messages and file names.
     source : Source, optional
         Set by readers. A volume without one has no known place in the body, whatever its affine.
+    modality : str
+        As DICOM abbreviates it ("CT", "MR", "PT", ...); empty if it is not known.
+    window : tuple of float, optional
+        The file's own window: level and width, in the units of the voxels.
+    notes : tuple of str
+        What a reader tells of the file, a sentence each, with what was done about it.
 
     Raises
     ------
@@ -64,6 +73,9 @@ class Volume:
     affine: NDArray[np.float64] = None  # type: ignore[assignment]
     name: str = "image"
     source: Source | None = None
+    modality: str = ""
+    window: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_image(self.data, self.name)

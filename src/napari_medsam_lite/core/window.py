@@ -144,13 +144,14 @@ WINDOWS: dict[str, Window] = {
 
 
 def automatic_window(volume: Volume) -> str:
-    """The name of the window for a volume of which only the voxels are known.
+    """The name of the window for a volume: by its modality or, if that is not known, its voxels.
 
-    As stored for 8-bit volumes, abdomen for those that hold HU, and mr for all others.
+    As stored for 8-bit volumes, abdomen for CT and what holds HU, and mr for all others.
     """
     if volume.data.dtype in (np.uint8, np.bool_):
         return "none"
-    return "abdomen" if _holds_hu(volume.sample) else "mr"
+    is_ct = volume.modality == "CT" if volume.modality else _holds_hu(volume.sample)
+    return "abdomen" if is_ct else "mr"
 
 
 def _holds_hu(values: NDArray[Any]) -> bool:

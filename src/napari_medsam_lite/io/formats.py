@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import identity_of, is_there, replacing
-from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import nifti, npz
-from napari_medsam_lite.io.guard import reading
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one kind of file is read and written.
-
-    The functions may let the errors of their libraries pass: `io.guard.reading` and
-    `core.files.replacing` are round every call.
-
-    Parameters
-    ----------
-    suffixes : tuple of str
-        In small letters; a longer one before one that it ends with.
-    what : str
-        What such a file is, for messages: "a NIfTI image".
-    read : callable
-        Path to the image, with the boxes and the truth that the file carries.
-    read_labels : callable
-        Path to the labels, as a volume of integers.
-    write : callable
-        (path, labels, case): labels (Z, Y, X) uint8 or uint16 in the space of ``case.volume``, with
-        ``case.gts`` where the format can keep them.
-    is_ours : callable
-        Path to whether the file holds what we read; looks at no more than a header.
-    holds_labels : callable
-        Path to whether the file holds labels and no image; looks at no more than a header.
-    """
-
-    suffixes: tuple[str, ...]
-    what: str
-    read: Callable[[Path], Case]
-    read_labels: Callable[[Path], Volume]
-    write: Callable[[Path, NDArray[Any], Case], None]
-    is_ours: Callable[[Path], bool]
-    holds_labels: Callable[[Path], bool]
-
+from napari_medsam_lite.core.label_volume import LabelVolume
+from napari_medsam_lite.core.labelset import LabelClass, LabelSet
+from napari_medsam_lite.core.volume import Source, Volume
+from napari_medsam_lite.io import (
+    dicom,
+    dicom_seg,
+    dicom_seg_writer,
+    mha,
+    nifti,
+    npz,
+    nrrd,
+    seg_nrrd,
+)
+from napari_medsam_lite.io.format import Format, image_only
+from napari_medsam_lite.io.guard import is_folder, reading
+from napari_medsam_lite.io.labelsets import write_label_set
+from napari_medsam_lite.io.written import add_sidecar, check_written, labels_to_write, sidecar_path
 
 FORMATS = (
     Format(
@@ -62,6 +38,8 @@ FORMATS = (
         npz.write_npz,
         npz.npz_is_ours,
         npz.npz_holds_labels,
+        keeps_place=False,
+        keeps_codes=False,
     ),
     Format(
         (".nii.gz", ".nii"),
@@ -71,9 +49,41 @@ FORMATS = (
         nifti.write_nifti,
         lambda path: True,
         nifti.nifti_holds_labels,
+        keeps_codes=False,
+    ),
+    Format(
+        (seg_nrrd.SUFFIX,),
+        seg_nrrd.WHAT,
+        None,
+        seg_nrrd.read_seg_nrrd,
+        seg_nrrd.write_seg_nrrd,
+        lambda path: True,
+        lambda path: True,
+    ),
+    Format(
+        (dicom_seg.MAP_SUFFIX,),
+        dicom_seg.WHAT,
+        None,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_map,
+        dicom_seg.is_dicom_seg,
+        dicom_seg.is_dicom_seg,
+    ),
+    image_only(".nrrd", nrrd.WHAT, nrrd.read_nrrd),
+    image_only(".mha", mha.WHAT, mha.read_mha),
+    Format(
+        (".dcm", ".dicom", ".ima"),
+        dicom.WHAT,
+        dicom.read_dicom,
+        dicom_seg.read_dicom_seg,
+        dicom_seg_writer.write_masks,
+        dicom.dicom_is_ours,
+        lambda path: not path.is_dir() and dicom_seg.is_dicom_seg(path),
+        in_folders=True,
     ),
 )
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
+LABEL_SUFFIXES = tuple(s for row in FORMATS if row.write is not None for s in row.suffixes)
 
 
 def file_suffix(path: str | Path) -> str:
@@ -84,50 +94,33 @@ def file_suffix(path: str | Path) -> str:
     FileFormatError
         If it ends with none of them.
     """
-    name = Path(path).name.lower()
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
-
-
-def list_cases(folder: str | Path) -> list[Path]:
-    """The files in `folder` that can be read, sorted by name; folders in it are not entered.
-
-    Hidden files are left out: macOS keeps ``._ct.nii`` beside ``ct.nii`` on other systems' disks,
-    and files that are being written are hidden until they are whole.
-
-    Raises
-    ------
-    FileFormatError
-        If there is none, no such folder, or it may not be read.
-    """
-    try:
-        files = sorted(Path(folder).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        files = []
-    except OSError as error:
-        raise FileFormatError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    found = [
-        file
-        for file in files
-        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
-    ]
-    if not found:
-        raise FileFormatError(
-            f"{folder} is no folder with files that end with {', '.join(SUFFIXES)}."
-        )
-    return found
+    suffix = _suffix(path)
+    if suffix is None:
+        raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
+    return suffix
 
 
 def is_ours(path: str | Path) -> bool:
     """Whether `path` is a file that can be read here: reads no more than a list of contents."""
     try:
         row = _format(path)
-        with reading(path, row.what):
+        with reading(path, row.what, folder=row.in_folders):
             return row.is_ours(Path(path))
     except FileFormatError:
         return False
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether `path` is a DICOM file, or a folder with such files."""
+    try:
+        return _format(path).in_folders
+    except FileFormatError:
+        return False
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether there is a file at `path` that can be read here and holds an image."""
+    return is_there(path) and is_ours(path) and not holds_labels(path)
 
 
 def holds_labels(path: str | Path) -> bool:
@@ -139,28 +132,47 @@ def holds_labels(path: str | Path) -> bool:
         If the suffix is unknown, or the file is not what it says.
     """
     row = _format(path)
-    with reading(path, row.what):
+    with reading(path, row.what, folder=row.in_folders):
         return row.holds_labels(Path(path))
 
 
-def read_case(path: str | Path) -> Case:
+def read_case(
+    path: str | Path,
+    series: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Case:
     """The image in `path`, with the boxes and the truth that the file carries.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder of DICOM files.
+    series : str, optional
+        Of a folder that holds several: its number, from 1, or a part of its description.
+    progress : callable, optional
+        Called with (slices done, slices in all) where reading may take long.
 
     Raises
     ------
     FileFormatError
-        If the suffix is unknown, or the file is not what it says.
+        If the suffix is unknown, the file is not what it says, or there is no such series.
     UnsupportedImageError
         If what it holds cannot be segmented.
     """
     row = _format(path)
-    with reading(path, row.what):
+    if row.read is None:
+        raise FileFormatError(f"{path} is {row.what}: it holds labels, not an image.")
+    with reading(path, row.what, folder=row.in_folders):
+        if row.in_folders:
+            return row.read(Path(path), series, progress)
+        if series is not None:
+            raise FileFormatError(f"{path} holds one image; leave the series out.")
         return row.read(Path(path))
 
 
-def read_volume(path: str | Path) -> Volume:
-    """The image in `path`: (Z, Y, X) with spacing and affine; errors as `read_case`."""
-    return read_case(path).volume
+def read_volume(path: str | Path, series: str | None = None) -> Volume:
+    """The image in `path`: (Z, Y, X) with spacing and affine; as `read_case`."""
+    return read_case(path, series).volume
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:
@@ -171,14 +183,15 @@ def read_labels(path: str | Path) -> NDArray[Any]:
     FileFormatError
         If the suffix is unknown, or the file holds no labels.
     """
-    return np.asarray(read_label_volume(path).data)
+    return read_label_volume(path).data
 
 
-def read_label_volume(path: str | Path) -> Volume:
-    """The labels in `path` with their place, as a volume of integers; errors as `read_labels`."""
+def read_label_volume(path: str | Path) -> LabelVolume:
+    """The labels in `path` with their place and classes; errors as `read_labels`."""
     row = _format(path)
     with reading(path, row.what):
-        return row.read_labels(Path(path))
+        labels = row.read_labels(Path(path))
+    return labels if row.keeps_codes else add_sidecar(labels, sidecar_path(path, file_suffix(path)))
 
 
 def write_labels(
@@ -186,13 +199,14 @@ def write_labels(
     labels: NDArray[Any],
     volume: Volume,
     *,
+    classes: Iterable[LabelClass] = (),
     gts: NDArray[Any] | None = None,
     overwrite: bool = True,
 ) -> None:
     """Write labels in the space of the image that they were made on.
 
-    The file appears whole or not at all; an existing one is replaced, unless it is
-    the image itself.
+    The file appears whole or not at all, and only after it was read again and found to hold the
+    same voxels in the same place; an existing one is replaced, unless it is the image itself.
 
     Parameters
     ----------
@@ -202,6 +216,9 @@ def write_labels(
         (Z, Y, X) whole numbers from 0 to 65535; written as uint8 if 255 is enough, else as uint16.
     volume : Volume
         The image; gives the geometry.
+    classes : iterable of LabelClass
+        What the numbers stand for. Where the format cannot keep all of it, a label set
+        ``NAME.labels.json`` is written beside the file.
     gts : ndarray, optional
         (Z, Y, X) truth, stored beside the labels where the format can (npz).
     overwrite : bool
@@ -212,37 +229,68 @@ def write_labels(
     FileFormatError
         If the labels do not fit, the suffix is unknown, or the file cannot be written.
     """
-    row = _format(path)
-    labels = _small_labels(labels, volume)
-    if volume.source and _is_image(path, volume.source.path):
+    row = _format_to_write(path)
+    written = labels_to_write(labels, volume, classes)
+    if volume.source and _is_image(path, volume.source):
         raise FileFormatError(f"{path} is the image itself; give the labels another name.")
+    assert row.write is not None
     with replacing(path, overwrite=overwrite) as temporary:
-        row.write(temporary, labels, Case(volume, gts=gts))
+        row.write(temporary, written, Case(volume, gts=gts))
+        with reading(temporary, row.what):
+            found = row.read_labels(temporary)
+        check_written(path, found, written, keeps_place=row.keeps_place)
+    if written.classes and not row.keeps_codes:
+        write_label_set(sidecar_path(path, file_suffix(path)), LabelSet("", written.classes))
 
 
-def _is_image(path: str | Path, source: Path) -> bool:
+def check_can_write(path: str | Path) -> None:
+    """Raise FileFormatError unless labels can be written in the format that `path` ends with."""
+    _format_to_write(path)
+
+
+def keeps_place(path: str | Path) -> bool:
+    """Whether the file at `path`, or a folder, is of a format that tells where its voxels lie."""
+    return _format(path).keeps_place
+
+
+def _is_image(path: str | Path, source: Source) -> bool:
     """Whether `path` is the image; labels have their own file as source, and may go there again."""
-    if identity_of(path) != identity_of(source):
+    if identity_of(path) not in map(identity_of, (source.path, *source.files)):
         return False
     return is_there(path) and not holds_labels(path)
 
 
+def _suffix(path: str | Path) -> str | None:
+    name = Path(path).name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
 def _format(path: str | Path) -> Format:
-    suffix = file_suffix(path)
-    return next(row for row in FORMATS if suffix in row.suffixes)
+    """By the suffix; without a known one, by what is there."""
+    folder = is_folder(path)
+    suffix = None if folder else _suffix(path)
+    for row in FORMATS:
+        if suffix in row.suffixes or (suffix is None and _is_unnamed(path, row)):
+            return row
+    if folder:
+        raise FileFormatError(f"{path} is a folder without DICOM files; name a file.")
+    raise FileFormatError(f"{path}: the name must end with one of {', '.join(SUFFIXES)}.")
 
 
-def _small_labels(labels: NDArray[Any], volume: Volume) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """The labels as uint8 or uint16, after a check that nothing is lost by it."""
-    if labels.shape != volume.shape:
-        raise FileFormatError(
-            f"The labels of shape {labels.shape} do not fit the image of shape {volume.shape}."
-        )
-    if labels.dtype.kind not in "iub":
-        raise FileFormatError(f"Labels must be whole numbers, not {labels.dtype}.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > np.iinfo(np.uint16).max:
-        raise FileFormatError(f"Labels must lie in 0..65535; these reach from {low} to {high}.")
-    if high > np.iinfo(np.uint8).max:
-        return labels.astype(np.uint16)
-    return labels.astype(np.uint8)
+def _is_unnamed(path: str | Path, row: Format) -> bool:
+    """Whether `path` is of a format that does not need a suffix."""
+    try:
+        return row.in_folders and row.is_ours(Path(path))
+    except OSError:
+        return False
+
+
+def _format_to_write(path: str | Path) -> Format:
+    name = Path(path).name.lower()
+    for row in FORMATS:
+        if row.write is not None and name.endswith(row.suffixes):
+            return row
+    raise FileFormatError(
+        f"{path}: labels are written as {', '.join(LABEL_SUFFIXES)}; let the name end with one of "
+        "these."
+    )

@@ -10,8 +10,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import psutil
+from numpy.typing import NDArray
 
 from napari_medsam_lite.core.errors import FileFormatError
 
@@ -34,11 +37,15 @@ _DAMAGE = (
 _DEFLATE_MOST = 1032
 """How many bytes one byte of a zip or gzip file can stand for at most."""
 _DEFLATE_START = 1 << 16
+_CHUNK = 1 << 20
+_GIB = 1 << 30
 
 
 @contextmanager
-def reading(path: str | Path, what: str) -> Iterator[None]:
+def reading(path: str | Path, what: str, *, folder: bool = False) -> Iterator[None]:
     """Turn what goes wrong while `path` is read as `what` (such as "a NIfTI image") into one error.
+
+    With `folder` it may be a folder.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
         If the file is missing, may not be read, is cut short, damaged or of another kind.
     """
     try:
-        if Path(path).is_dir():
+        if is_folder(path) and not folder:
             raise FileFormatError(f"{path} is a folder, not {what}.")
         if Path(path).stat().st_size == 0:
             raise FileFormatError(f"{path} is empty (0 bytes), so it is not {what}.")
@@ -82,7 +89,7 @@ def check_size(path: str | Path, claimed: int, stored: int, *, packed: bool) -> 
     Raises
     ------
     FileFormatError
-        If there cannot be as many bytes as the header claims.
+        If there cannot be as many bytes as the header claims, or they do not fit into memory.
     """
     most = stored * _DEFLATE_MOST + _DEFLATE_START if packed else stored
     if not 0 <= claimed <= most:
@@ -90,6 +97,43 @@ def check_size(path: str | Path, claimed: int, stored: int, *, packed: bool) -> 
             f"{path} is cut short or its header is damaged: it speaks of {claimed} bytes, "
             f"but the file holds {'at most ' if packed else ''}{most}."
         )
+    check_memory(path, claimed)
+
+
+def check_memory(path: str | Path, needed: int) -> None:
+    """Raise FileFormatError if `path` takes more bytes of memory, once read, than are free."""
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise FileFormatError(
+            f"{path} takes {needed / _GIB:.1f} GiB of memory, but {free / _GIB:.1f} GiB are free; "
+            "close other programs, or open a part of it."
+        )
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether `path` is a folder; False too for what the system refuses to look at."""
+    try:
+        return Path(path).is_dir()
+    except OSError:  # too long a name, a folder that may not be entered: told when it is opened
+        return False
+
+
+def read_exactly(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
+    """The next `size` bytes; memory fills as they come, never by what a header claims alone.
+
+    Raises
+    ------
+    EOFError
+        If there are fewer.
+    """
+    content = np.empty(size, np.uint8)  # the system gives pages when they are written to
+    filled = 0
+    while filled < size:
+        count = stream.readinto(content[filled : filled + _CHUNK])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        filled += count
+    return content
 
 
 def _reason(error: BaseException) -> str:

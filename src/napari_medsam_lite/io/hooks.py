@@ -7,7 +7,9 @@ exact geometry of the file travels in ``metadata["medsam_lite"]`` and goes into 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,22 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.errors import FileFormatError, FileNote
+from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
+from napari_medsam_lite.io.affine import orientation_of
+from napari_medsam_lite.io.dicom import read_all
 from napari_medsam_lite.io.formats import (
     holds_labels,
+    is_dicom,
     is_ours,
     read_case,
     read_label_volume,
     write_labels,
 )
+from napari_medsam_lite.io.guard import reading
+from napari_medsam_lite.io.layer_names import classes_of_layer, classes_to_layer
 from napari_medsam_lite.io.metadata import KEY
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -34,6 +42,10 @@ _LPS = np.diag([1.0, -1.0, -1.0, 1.0])  # RAS (z, y, x) to LPS, and back
 _STRAIGHT = 1e-3  # of a voxel: less rotation than this is rounding in the file
 _ABDOMEN = CTWindow(40, 400)
 _CT_BELOW = -200  # only CT has voxels below this
+_ASLANT = (
+    "Its slices lie aslant in the body: they are shown as stored, straight, and what is saved goes "
+    "where they really lie."
+)
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
@@ -52,11 +64,37 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """
     paths = [path] if isinstance(path, str) else path
     layers: list[LayerData] = []
+    slices: list[Path] = []
     for name in paths:
         if holds_labels(name):
             layers.append(labels_layer(read_label_volume(name)))
+        elif is_dicom(name):
+            slices.append(Path(name))
         else:
-            layers += case_layers(read_case(name))
+            layers += _told_layers(read_case(name))
+    if slices:
+        layers += _dicom_layers(slices)
+    return layers
+
+
+def _dicom_layers(paths: Sequence[Path]) -> list[LayerData]:
+    """A layer a series, all but the first hidden; several paths are taken as one folder."""
+    path = paths[0] if len(paths) == 1 else paths[0].parent
+    with reading(path, "a DICOM image", folder=True):
+        volumes, told = read_all(path, paths)
+    for note in told:
+        warnings.warn(note, FileNote, stacklevel=2)
+    layers = [layer for volume in volumes for layer in _told_layers(Case(volume))]
+    for _, look, _ in layers[1:]:
+        look["visible"] = False
+    return layers
+
+
+def _told_layers(case: Case) -> list[LayerData]:
+    """The layers of a case, with a notice of what is uncommon about it."""
+    layers = case_layers(case)
+    for note in layers[0][1]["metadata"][KEY]["notes"]:
+        warnings.warn(f"{case.volume.name}: {note}", FileNote, stacklevel=2)
     return layers
 
 
@@ -73,11 +111,18 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     volume = case.volume
     flat = volume.shape[0] == 1
     shared = _place(volume, flat=flat)
-    known = geometry(volume) | {"fingerprint": volume.fingerprint}
+    aslant = orientation_of(volume.affine)[1] and not flat
+    notes = (*volume.notes, _ASLANT) if aslant else volume.notes
+    known = geometry(volume) | {
+        "fingerprint": volume.fingerprint,
+        "modality": volume.modality,
+        "window": volume.window,
+        "notes": notes,
+    }
     shared["metadata"] = {KEY: known | {"boxes": case.boxes, "names": list(names)}}
     look: dict[str, Any] = {"name": volume.name, "rgb": volume.is_colour}
     if not volume.is_colour:
-        look |= {"colormap": "gray"} | _contrast(np.asarray(volume.data))
+        look |= {"colormap": "gray"} | _contrast(volume)
     layers: list[LayerData] = [(volume.data[0] if flat else volume.data, look | shared, "image")]
     if case.gts is not None:
         truth = {"name": f"{volume.name} truth", "visible": False} | shared
@@ -87,10 +132,11 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     return layers
 
 
-def labels_layer(labels: Volume) -> LayerData:
-    """Make a labels layer of the volume that labels were read as."""
+def labels_layer(labels: LabelVolume) -> LayerData:
+    """Make a labels layer with the names and colours that the labels were read with."""
     flat = labels.shape[0] == 1
-    look = {"name": labels.name, "metadata": {KEY: geometry(labels)}}
+    known = geometry(labels) | {"classes": labels.classes}
+    look = {"name": labels.name, "metadata": {KEY: known}} | classes_to_layer(labels.classes)
     return labels.data[0] if flat else labels.data, look | _place(labels, flat=flat), "labels"
 
 
@@ -129,7 +175,8 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     known = _file_geometry(meta, labels.shape)
     affine = known.get("affine", place)
     z, y, x = (float(s) for s in known.get("spacing", np.linalg.norm(place[:3, :3], axis=0)))
-    write_labels(path, labels, Volume(labels, (z, y, x), affine, "labels", known.get("source")))
+    image = Volume(labels, (z, y, x), affine, "labels", known.get("source"))
+    write_labels(path, labels, image, classes=classes_of_layer(meta, known.get("classes", ())))
     return [path]
 
 
@@ -181,14 +228,23 @@ def _rectangle(box: Box3D, *, flat: bool) -> NDArray[np.float64]:
     return corners if flat else np.insert(corners, 0, key, axis=1)
 
 
-def _contrast(data: NDArray[Any]) -> dict[str, Any]:
-    """Contrast limits of a CT or of 8 bits; for anything else napari finds its own."""
-    if data.dtype == np.uint8:
+def _contrast(volume: Volume) -> dict[str, Any]:
+    """The file's own window, or that of a CT or of 8 bits; napari finds one for anything else."""
+    level_width = volume.window
+    if level_width is None and volume.data.dtype == np.uint8:
         return {"contrast_limits": (0, 255)}
-    if data.min() < _CT_BELOW:
-        half = _ABDOMEN.width / 2
-        return {"contrast_limits": (_ABDOMEN.level - half, _ABDOMEN.level + half)}
-    return {}
+    if level_width is None and _may_be_ct(volume):
+        level_width = (_ABDOMEN.level, _ABDOMEN.width)
+    if level_width is None:
+        return {}
+    level, width = level_width
+    return {"contrast_limits": (level - width / 2, level + width / 2)}
+
+
+def _may_be_ct(volume: Volume) -> bool:
+    return volume.modality == "CT" or (
+        volume.modality == "" and bool(volume.extremes[0] < _CT_BELOW)
+    )
 
 
 def _place(volume: Volume, *, flat: bool) -> dict[str, Any]:

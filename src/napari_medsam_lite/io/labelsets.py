@@ -13,7 +13,14 @@ from typing import Any
 
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import replacing
-from napari_medsam_lite.core.labelset import Code, Color, LabelClass, LabelSet, color_of
+from napari_medsam_lite.core.labelset import (
+    Code,
+    Color,
+    LabelClass,
+    LabelSet,
+    color_of,
+    in_one_line,
+)
 from napari_medsam_lite.io.guard import reading
 
 WHAT = "a label set"
@@ -77,7 +84,8 @@ def write_label_set(path: str | Path, label_set: LabelSet) -> None:
     FileFormatError
         If the suffix is another one, or the file cannot be written.
     """
-    text = _choose(_WRITERS, Path(path))(label_set)
+    write = _choose(_WRITERS, Path(path))
+    text = write(LabelSet(label_set.name, tuple(map(in_one_line, label_set.classes))))
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -191,7 +199,7 @@ def _class(
     if len(parts) != 3 or not all(0 <= part <= 255 for part in parts):
         raise ValueError(f"the colour of label {number} is not three whole numbers from 0 to 255")
     red, green, blue = parts
-    return LabelClass(number, _one_line(name or "", number), (red, green, blue), code)
+    return in_one_line(LabelClass(number, name or "", (red, green, blue), code))
 
 
 def _code(value: Any) -> Code | None:
@@ -207,10 +215,6 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool | float) or value is None:
         raise ValueError(f"{value!r} is not a whole number")
     return int(value)
-
-
-def _one_line(name: str, number: int) -> str:
-    return " ".join(name.split()) or f"label {number}"
 
 
 def _check_numbers(classes: Iterable[LabelClass]) -> None:
@@ -230,23 +234,21 @@ def _to_csv(label_set: LabelSet) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("id", "name", "r", "g", "b"))
-    rows.writerows((c.number, _one_line(c.name, c.number), *c.color) for c in label_set.classes)
+    rows.writerows((c.number, c.name, *c.color) for c in label_set.classes)
     return text.getvalue()
 
 
 def _to_slicer(label_set: LabelSet) -> str:
     lines = [_SLICER_HEAD, f"# {len(label_set.classes) + 1} values", "0 Background 0 0 0 0"]
     for each in label_set.classes:
-        name = _one_line(each.name, each.number).replace(" ", "_")
+        name = each.name.replace(" ", "_")
         lines.append(f"{each.number} {name} {_spaced(each.color)} 255")
     return "\n".join(lines) + "\n"
 
 
 def _to_itk_snap(label_set: LabelSet) -> str:
     lines = [_ITK_SNAP_HEAD, '0 0 0 0 0 0 0 "Clear Label"']
-    for each in label_set.classes:
-        name = _one_line(each.name, each.number)
-        lines.append(f'{each.number} {_spaced(each.color)} 1 1 1 "{name}"')
+    lines += [f'{c.number} {_spaced(c.color)} 1 1 1 "{c.name}"' for c in label_set.classes]
     return "\n".join(lines) + "\n"
 
 

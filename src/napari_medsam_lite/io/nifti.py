@@ -25,13 +25,21 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Source, Volume
-from napari_medsam_lite.io.guard import check_size
+from napari_medsam_lite.io.affine import check_affine, swap_axis_order
+from napari_medsam_lite.io.guard import check_size, read_exactly
+from napari_medsam_lite.io.nifti_names import (
+    NAMES_CODE,
+    classes_from_extensions,
+    classes_to_extension,
+)
+from napari_medsam_lite.io.streams import read_to_end
 
 WHAT = "a NIfTI image"
 _LABEL = 1002  # the intent code of label images
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+_EXTENSIONS_MOST = 1 << 22
 _LONGEST_SIDE = np.iinfo(np.int16).max  # of NIfTI-1
 
 # nibabel logs on standard error what it then raises; said once is enough.
@@ -62,26 +70,22 @@ def read_nifti(path: Path) -> Case:
     with _opened(path) as file:
         header = file.header
         data = _voxels(file)
-        while file.stream.read(_CHUNK):  # to the end: only there does gzip compare its checksum
-            pass
+        read_to_end(file.stream)
     affine = np.asarray(header.get_best_affine(), np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < np.finfo(np.float32).tiny:
-        raise FileFormatError(
-            f"{path}: the affine in the header holds NaN or has no volume, so the voxels have no "
-            "place; repair the header first."
-        )
+    check_affine(affine, path)
     z, y, x = reversed(voxel_sizes(affine).tolist())
     name = path.name.removesuffix(".gz").removesuffix(".nii")
     source = Source(path, header.copy())
     return Case(Volume(_as_volume(data), (z, y, x), swap_axis_order(affine), name, source))
 
 
-def read_nifti_labels(path: Path) -> Volume:
-    """Read the labels of a file as a volume of integers; raises as `read_nifti`."""
+def read_nifti_labels(path: Path) -> LabelVolume:
+    """Read the labels of a file, and their names in its header; raises as `read_nifti`."""
     volume = read_nifti(path).volume
     if volume.data.dtype.kind not in "iu":
         raise FileFormatError(f"{path} holds {volume.data.dtype} voxels, not labels.")
-    return volume
+    with _opened(path) as file:
+        return LabelVolume.of(volume, classes_from_extensions(_extensions(file)))
 
 
 def nifti_holds_labels(path: Path) -> bool:
@@ -91,8 +95,8 @@ def nifti_holds_labels(path: Path) -> bool:
         return whole and int(file.header["intent_code"]) == _LABEL
 
 
-def write_nifti(path: Path, labels: NDArray[Any], case: Case) -> None:
-    """Write labels (Z, Y, X) uint8 or uint16 in the space of the case's volume.
+def write_nifti(path: Path, labels: LabelVolume, case: Case) -> None:
+    """Write labels in the space of the case's volume, with names and colours in an extension.
 
     If that came from a NIfTI file of the same shape, its geometry (sform, qform, their codes, voxel
     sizes, units, number of dimensions) is kept to the bit; if not, the file gets the volume's
@@ -101,19 +105,16 @@ def write_nifti(path: Path, labels: NDArray[Any], case: Case) -> None:
     volume = case.volume
     header = volume.source.header if volume.source else None
     if isinstance(header, nib.Nifti1Header) and _volume_shape(header) == labels.shape:
-        image = _like(header, labels)
+        image = _like(header, labels.data)
     else:
         kind = nib.Nifti2Image if max(labels.shape) > _LONGEST_SIDE else nib.Nifti1Image
-        image = kind(labels.T, swap_axis_order(volume.affine))
+        image = kind(labels.data.T, swap_axis_order(volume.affine))
         image.header.set_xyzt_units("mm")
     image.header.set_intent(_LABEL)
+    if labels.classes:
+        names = nib.nifti1.Nifti1Extension(NAMES_CODE, classes_to_extension(labels.classes))
+        image.header.extensions.append(names)
     image.to_filename(path)
-
-
-def swap_axis_order(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An affine from the order (x, y, z) to (z, y, x) on both sides, or back."""
-    order = [2, 1, 0, 3]
-    return affine[np.ix_(order, order)]
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _opened(path: Path) -> Iterator[_OpenFile]:
 def _header(stream: BinaryIO, path: Path) -> Any:
     """Nibabel's header of either version, told by the size that it starts with.
 
-    Extensions are left in the file: nothing here needs them, and they may name the patient.
+    Extensions are left in the file: they may name the patient. See `_extensions`.
     """
     start = stream.read(4)
     sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
@@ -154,6 +155,16 @@ def _header(stream: BinaryIO, path: Path) -> Any:
                 header["vox_offset"] = _guess_offset(header, stream.read(1), path)
             return header
     raise FileFormatError(f"{path} is not {WHAT}.")
+
+
+def _extensions(file: _OpenFile) -> bytes:
+    """What lies between the header and the voxels; nothing if that is too much to be names."""
+    start = file.header.sizeof_hdr
+    size = int(file.header.get_data_offset()) - start
+    if not 0 < size <= _EXTENSIONS_MOST:
+        return b""
+    file.stream.seek(start)
+    return file.stream.read(size)
 
 
 def _guess_offset(header: Any, extended: bytes, path: Path) -> int:
@@ -194,19 +205,12 @@ def _voxels(file: _OpenFile) -> NDArray[Any]:
 
 
 def _stored(file: _OpenFile, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The voxels as stored; memory fills as bytes come, never by what the header claims alone."""
+    """The voxels (X, Y, Z) as stored."""
     offset = int(file.header.get_data_offset())
     size = math.prod(map(int, shape)) * dtype.itemsize
     check_size(file.path, offset + size, file.path.stat().st_size, packed=file.packed)
     file.stream.seek(offset)
-    voxels = np.empty(size, np.uint8)  # the system gives pages when they are written to
-    filled = 0
-    while filled < size:
-        count = file.stream.readinto(voxels[filled : filled + _CHUNK])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError
-        filled += count
-    return voxels.view(dtype).reshape(shape, order="F")
+    return read_exactly(file.stream, size).view(dtype).reshape(shape, order="F")
 
 
 def _as_volume(data: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
+from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.io.npz_arrays import array_names, read_arrays
 
@@ -60,8 +61,8 @@ def read_npz(path: Path) -> Case:
     return Case(volume, [] if boxes is None else _boxes(boxes, volume, path), gts)
 
 
-def read_npz_labels(path: Path) -> Volume:
-    """Read the ``segs`` of a file that `write_npz` wrote, as a volume of integers.
+def read_npz_labels(path: Path) -> LabelVolume:
+    """Read the ``segs`` of a file that `write_npz` wrote.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def read_npz_labels(path: Path) -> Volume:
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim not in (2, 3):
         raise FileFormatError(f"{path} holds no labels named 'segs'.")
     flat = labels.ndim == 2
-    return _placed(labels[np.newaxis] if flat else labels, flat, arrays.get("spacing"), path)
+    placed = _placed(labels[np.newaxis] if flat else labels, flat, arrays.get("spacing"), path)
+    return LabelVolume.of(placed)
 
 
 def npz_is_ours(path: Path) -> bool:
@@ -87,7 +89,7 @@ def npz_holds_labels(path: Path) -> bool:
     return "segs" in names and "imgs" not in names
 
 
-def write_npz(path: Path, labels: NDArray[Any], case: Case) -> None:
+def write_npz(path: Path, labels: LabelVolume, case: Case) -> None:
     """Write labels (Z, Y, X) as ``segs``, with ``spacing`` (x, y, z) in mm and the case's ``gts``.
 
     The labels of a 2D image are written as (H, W), as the challenge has them.
@@ -95,7 +97,7 @@ def write_npz(path: Path, labels: NDArray[Any], case: Case) -> None:
     volume = case.volume
     header = volume.source.header if volume.source else None
     flat = volume.is_colour or (isinstance(header, tuple) and len(header) == 2)
-    arrays: dict[str, Any] = {"segs": labels[0] if flat else labels}
+    arrays: dict[str, Any] = {"segs": labels.data[0] if flat else labels.data}
     arrays["spacing"] = np.asarray(volume.spacing[::-1], np.float32)
     if case.gts is not None:
         arrays["gts"] = case.gts[0] if flat else case.gts

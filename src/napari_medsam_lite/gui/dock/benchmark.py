@@ -17,7 +17,7 @@ from napari_medsam_lite.gui.dock.arrange import group, side_by_side
 from napari_medsam_lite.gui.dock.controls import button, named
 from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
 from napari_medsam_lite.gui.thread.task import Ending, Task
-from napari_medsam_lite.io.formats import list_cases
+from napari_medsam_lite.io.folders import list_cases
 
 if TYPE_CHECKING:
     import napari.viewer

@@ -30,8 +30,8 @@ class Snapshot:
         Voxel size (z, y, x), taken from the layer's transform.
     leading : tuple of int
         Which volume, where the array has more than three dimensions.
-    affine, source
-        The file's own geometry, as its reader left it in the layer's metadata; see `Volume`.
+    affine, source, modality
+        What its reader left in the layer's metadata; see `Volume`.
     """
 
     data: Any
@@ -41,6 +41,7 @@ class Snapshot:
     leading: tuple[int, ...] = ()
     affine: NDArray[np.float64] | None = None
     source: Source | None = None
+    modality: str = ""
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -95,6 +96,7 @@ def snapshot_of(image: Image, leading: tuple[int, ...] = ()) -> Snapshot:
         leading,
         affine if isinstance(affine, np.ndarray) and affine.shape == (4, 4) else None,
         source if isinstance(source, Source) else None,
+        str(held.get("modality", "")),
     )
 
 
@@ -144,7 +146,8 @@ def to_volume(snapshot: Snapshot) -> Volume:
     """
     data = volume_of(snapshot.data, snapshot.leading) if snapshot.is_volume else _flat(snapshot)
     affine: Any = snapshot.affine
-    return Volume(data, snapshot.spacing, affine, snapshot.name, snapshot.source)
+    place = (snapshot.spacing, affine, snapshot.name, snapshot.source)
+    return Volume(data, *place, snapshot.modality)
 
 
 def _flat(snapshot: Snapshot) -> NDArray[Any]:
