@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,4 @@ def _concept(code: Code) -> hd.sr.CodedConcept:
 
 
 def _version() -> str:
-    from napari_medsam_lite import __version__
-
-    return __version__
+    return version("napari-medsam-lite")
