@@ -182,7 +182,7 @@ class Live:
         self._edit: tuple[Desk, Edit] | None = None
 
     def on_drawn(self, desk: Desk, edit: Edit) -> None:
-        """A person changed boxes: ask for the masks of those that were."""
+        """A person changed boxes, or moves one: ask for the masks of those that were."""
         if not self._state.live or desk.boxes is None:
             return
         request = self._ask(desk)
@@ -190,9 +190,12 @@ class Live:
             return
         if self._edit is not None and self._edit[0] is not desk:
             self._wanted = {}
+        moves_on = self._edit == (desk, edit)
         self._edit = desk, edit
         self._wanted |= wanted_by(desk, edit, request.settings.axis)
-        self.go()
+        # An answer to where the box was a moment ago is shown, or none would be while it moves.
+        if not (moves_on and self.waits):
+            self.go()
 
     def go(self) -> None:
         """Answer what is wanted, unless a run is in flight: then after it."""
@@ -205,7 +208,7 @@ class Live:
         self._cancel()
         try:
             self._ready(desk)
-            wanted = _allowed(self._wanted, desk)
+            wanted, self._wanted = _allowed(self._wanted, desk), {}
             task = LiveTask(request, wanted, desk, edit, self._engine, self._state, self._on_ended)
             if task.is_only_erasing:
                 task.on_ended(Ending("finished"))
@@ -218,8 +221,8 @@ class Live:
 
     def stop(self) -> None:
         """Drop what is wanted and what is on its way."""
-        self._wanted, self._edit = {}, None
         self._cancel()
+        self._wanted, self._edit = {}, None
 
     @property
     def waits(self) -> bool:
@@ -232,17 +235,19 @@ class Live:
         return task is not None and layer in (task.desk.image, task.desk.labels, task.desk.boxes)
 
     def _cancel(self) -> None:
+        """Drop the answer on its way; what it was asked is wanted again."""
         task, self._task = self._task, None
         if task is not None:
+            self._wanted = task.wanted | self._wanted
             self._runner.cancel(task)
 
     def _on_ended(self, task: LiveTask, ending: Ending, last_word: str) -> None:
         if ending.how == "cancelled":
             return
         self._task = None
-        self._wanted = {}
         self._state.tell(last_word, problem=ending.how == "failed" or task.is_blind)
         self._done(task)
+        self.go()
 
 
 def wanted_by(desk: Desk, edit: Edit, axis: int) -> Wanted:
