@@ -378,6 +378,9 @@ def damaged(path: Path) -> dict[str, bytes]:
         for key, value in values.items():
             setattr(file, key, value)
         cases[what] = saved(file, path)
+    # Half a number: a US value of three bytes.
+    label = whole.index(b"\x62\x00\x04\x00US")
+    cases["half a number"] = whole[: label + 6] + b"\x03" + whole[label + 7 :]
     far = pydicom.dcmread(path)
     plane = far.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0]
     plane.ImagePositionPatient = [-100, -200.5, 2_000_000_030.25]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -29,6 +29,7 @@ _META_LENGTH = slice(PREAMBLE + len(MAGIC) + 8, PREAMBLE + len(MAGIC) + 12)
 _INFLATED_MOST = 1 << 27
 # What pydicom and highdicom, which keeps frames in a table, raise for what they do not expect.
 _DAMAGE = (
+    BytesLengthException,
     AttributeError,
     TypeError,
     KeyError,
