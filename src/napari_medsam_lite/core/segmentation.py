@@ -74,8 +74,8 @@ class Segment:
     number: int = 0
     color: Color = (230, 159, 0)
     code: Code | None = None
-    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    records: Mapping[Place, SliceRecord] = field(default_factory=dict)
+    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict, hash=False)
+    records: Mapping[Place, SliceRecord] = field(default_factory=dict, hash=False)
     visible: bool = True
     locked: bool = False
 
