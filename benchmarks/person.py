@@ -199,7 +199,9 @@ class Person:
         shapes.mode = "select"
         hand.press_at(QPoint(*hand.on_screen(self.state.image, (shapes.data[0][0] + corner) / 2)))
         self.picture("box-selected")
-        dragged = self.answered(lambda: hand.drag(self.state.image, corner, np.add(corner, (0, 8, 8))))
+        dragged = self.answered(
+            lambda: hand.drag(self.state.image, corner, np.add(corner, (0, 8, 8)))
+        )
         self.picture("corner-dragged")
         print(f"corner dragged: mask {dragged:.2f} s after the release, {self.state.message}")
         hand.key("Escape")

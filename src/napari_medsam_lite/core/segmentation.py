@@ -13,6 +13,9 @@ from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of
 
 Source = Literal["predicted", "between"]
 """Where a mask comes from: the network, or interpolated between two slices that were asked."""
+UNLIKE = 90.0
+"""Between red, green and blue of two colours (0..255 each) that are told apart."""
+COLORS_TRIED = 20
 Place = tuple[int, int]
 """An axis that slices lie across, and a slice."""
 
@@ -166,7 +169,8 @@ class Segmentation:
     def begin(self, taken: int = 0) -> Segmentation:
         """With one more segment, current now, its number higher than any here and than `taken`."""
         number = max([taken, *(each.number for each in self.segments)]) + 1
-        return replace(self.put(Segment(number=number, color=color_of(number))), current=number)
+        begun = Segment(number=number, color=self._free_color(number))
+        return replace(self.put(begun), current=number)
 
     def put(self, segment: Segment) -> Segmentation:
         """With `segment` in the place of the one of its number, or as the last."""
@@ -185,6 +189,15 @@ class Segmentation:
             return replace(self, segments=left)
         place = min(numbers.index(number), len(left) - 1)
         return Segmentation(left, left[place].number if left else 0)
+
+    def _free_color(self, number: int) -> Color:
+        """The colour of `number`, or of a higher one where a segment has nearly that colour."""
+        taken = [each.color for each in self.segments]
+        offered = [color_of(number + further) for further in range(COLORS_TRIED)]
+        return max(
+            offered,
+            key=lambda color: min((math.dist(color, t) for t in taken), default=UNLIKE) >= UNLIKE,
+        )
 
     def seen_as(self, other: Segmentation) -> Segmentation:
         """With eyes, locks and current segment as in `other`: what undo leaves alone."""

@@ -81,10 +81,8 @@ class RunReport:
 
     def in_use(self) -> str:
         """Preset, device and the notice on the checkpoint, for the status line."""
-        if self.ready is None:
-            return ""
-        used = f"In use: {self.ready.preset} on {self.ready.device}."
-        return f"{used} {self.ready.notice}" if self.ready.notice else used
+        ready = self.ready
+        return "" if ready is None else told_in_use(ready.preset, ready.device, ready.notice)
 
     def sentence(self, ending: Ending, withheld: int = 0) -> str:
         """The last word on the run, in a sentence or two; `withheld` voxels stayed as they were."""
@@ -142,6 +140,11 @@ class RunReport:
             slices=self.rows,
             seconds=seconds,
         )
+
+
+def told_in_use(preset: str, device: str, notice: str | None) -> str:
+    """What really computes, with the notice on the checkpoint."""
+    return " ".join(filter(None, (f"In use: {preset} on {device}.", notice)))
 
 
 def told_withheld(voxels: int, overlap: str) -> str:
