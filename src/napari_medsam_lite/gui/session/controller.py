@@ -86,9 +86,7 @@ class SessionController:
         self.viewer, self.state = viewer, state
         self.runner = runner or shared_runner()
         keys = UndoKeys(self.undo_latest, self.redo_latest)
-        self.desks = Desks(
-            viewer, state, ask, lambda desk, edit: self.runs.on_drawn(desk, edit), keys
-        )
+        self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
         self.layers = self.desks.layers
         self.runs = Runs(
             viewer, state, engine or SessionEngine(), self.runner, self.desks, self.warn

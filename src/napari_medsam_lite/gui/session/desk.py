@@ -52,8 +52,8 @@ class Desk:
     changed : callable
         Is told this desk whenever something to show has changed.
     drawn : callable
-        Is told this desk and the edit whenever a person changed boxes; while the mouse moves one,
-        again and again with the same edit.
+        Is told this desk, the edit and False whenever a person changed boxes; and True while the
+        mouse still moves one, again and again with the same edit.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Desk:
         image: Image,
         edits: UndoStack[Edit],
         changed: Callable[[Desk], None],
-        drawn: Callable[[Desk, Edit], None],
+        drawn: Callable[[Desk, Edit, bool], None],
     ) -> None:
         self.image, self.segmentation = image, Segmentation()
         self.boxes: Shapes | None = None
@@ -303,7 +303,7 @@ class Desk:
         if self._moving is None:
             self._moving = self._edit_of(self.segmentation, self.segmentation)
         self._moving.boxes = self._known, now
-        self._drawn(self, self._moving)
+        self._drawn(self, self._moving, True)
 
     def _edit_of(self, before: Segmentation, after: Segmentation) -> Edit:
         return Edit(self.image, "the change of boxes", before, after, leading=self.leading)
@@ -334,7 +334,7 @@ class Desk:
         edit.boxes = known, now
         self._edits.push(edit)
         self.show(after)
-        self._drawn(self, edit)
+        self._drawn(self, edit, False)
 
     def _numbered(self, shapes: Shapes) -> list[int]:
         current = self.segmentation.current

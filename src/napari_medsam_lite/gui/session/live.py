@@ -193,20 +193,19 @@ class Live:
         self._wanted: Wanted = {}
         self._edit: tuple[Desk, Edit] | None = None
 
-    def on_drawn(self, desk: Desk, edit: Edit) -> None:
-        """A person changed boxes, or moves one: ask for the masks of those that were."""
+    def on_drawn(self, desk: Desk, edit: Edit, moving: bool) -> None:
+        """A person changed boxes, or is `moving` one: ask for the masks of those that were."""
         if not self._state.live or desk.boxes is None:
             return
         request = self._ask(desk)
         if request is None:
             return
         if self._edit is not None and self._edit[0] is not desk:
-            self._wanted = {}
-        moves_on = self._edit == (desk, edit)
+            self.stop()
         self._edit = desk, edit
         self._wanted |= wanted_by(desk, edit, request.settings.axis)
-        # An answer to where the box was a moment ago is shown, or none would be while it moves.
-        if not (moves_on and self.waits):
+        # While it moves, an answer to where it was a moment ago is shown, or none would ever be.
+        if not (moving and self.waits):
             self.go()
 
     def go(self) -> None:

@@ -141,13 +141,13 @@ class Runs:
         """What was cancelled does not go on."""
         self._stopped, self._state.resumable = None, False
 
-    def on_drawn(self, desk: Desk, edit: Edit) -> None:
-        """A person changed boxes."""
+    def on_drawn(self, desk: Desk, edit: Edit, moving: bool) -> None:
+        """A person changed boxes, or is `moving` one."""
         if self._state.is_problem:
             self._state.tell("")
         if self._open and desk.image == self._state.image:
             self.forget_stopped()
-            self.live.on_drawn(desk, edit)
+            self.live.on_drawn(desk, edit, moving)
 
     def on_removed(self, layer: Layer) -> None:
         """A layer was removed from the viewer."""
