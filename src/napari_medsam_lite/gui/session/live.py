@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_medsam_lite.core.boxes import Box2D
@@ -17,7 +17,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request, in_volume
-from napari_medsam_lite.gui.session.run_report import told_in_use, told_withheld
+from napari_medsam_lite.gui.session.run_report import InUse, told_withheld
 from napari_medsam_lite.gui.session.seen import unseen
 from napari_medsam_lite.gui.session.segment_task import Doing
 from napari_medsam_lite.gui.session.state import SessionState
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 
 Wanted = dict[tuple[int, int], list[Box2D]]
 """(number of a segment, slice) -> the boxes that it has there; none if its mask is to go."""
-
-
-@dataclass(frozen=True)
-class InUse:
-    """What computes, in words."""
-
-    text: str
 
 
 class LiveTask(Task):
@@ -96,9 +89,7 @@ class LiveTask(Task):
         """Ask the network, slice by slice."""
         settings = self.request.settings
         segmenter = self._engine.load(settings, lambda text: post(Doing(text)), len(self._numbers))
-        backend = segmenter.load()
-        notice = backend.checkpoint.notice
-        yield InUse(told_in_use(backend.preset.name, backend.device, notice))
+        yield InUse.of(segmenter.load())
         prepared = self._engine.prepare(self.request.snapshot, settings)
         there = [(index, box) for (_, index), boxes in self._asked for box in boxes]
         self._unseen, first = unseen(prepared, there), 0
