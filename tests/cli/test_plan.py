@@ -176,3 +176,5 @@ def test_a_slice_of_the_series_is_an_input(here):
     check_outputs(plan_cases(["ct"], "ct/labels.nii.gz", None))
     (case,) = plan_cases(["ct"], "out", None)
     assert case.target == Path("out/ct.nii.gz")
+    (case,) = plan_cases(["ct/.."], "x.nii.gz", None, one_series=True)
+    assert case.source == Path("ct/..")

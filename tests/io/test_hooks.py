@@ -321,3 +321,16 @@ def test_labels_of_an_image_whose_data_was_replaced(tmp_path, suffix, shape):
     np.testing.assert_allclose(written.spacing[-2:], (0.8, 0.7), rtol=1e-6)
     if suffix != ".npz":
         np.testing.assert_allclose(written.affine[1:3, 3], (-6, -7))
+
+
+def test_a_real_folder_opens_in_napari(shared_dicom):
+    viewer = pytest.importorskip("napari.components").ViewerModel()
+    pytest.importorskip("npe2").PluginManager.instance().discover()
+    path = shared_dicom / "ts_abdomen20_j2k"
+    (layer,) = viewer.open(str(path), plugin="napari-medsam-lite")
+    assert (layer.name, layer.data.shape) == ("CT", (20, 512, 512))
+    np.testing.assert_allclose(layer.contrast_limits, (-110, 190))
+    np.testing.assert_allclose(layer.scale, (2, 0.9765625, 0.9765625))
+    # z, y, x of the first voxel, as its file has it (LPS).
+    np.testing.assert_allclose(layer.translate, (-804.5, -437.51171875, -249.51171875))
+    assert viewer.dims.axis_labels == ("z", "y", "x")

@@ -13,15 +13,22 @@ from napari_medsam_lite.cli.cases import CaseFiles
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import check_writable, identity_of, is_there, remove_leftovers
 from napari_medsam_lite.io.folders import answer_name, list_cases, stem
-from napari_medsam_lite.io.formats import LABEL_SUFFIXES, is_image
+from napari_medsam_lite.io.formats import LABEL_SUFFIXES, is_dicom, is_image
 from napari_medsam_lite.io.guard import is_folder
 from napari_medsam_lite.io.overlay import PICTURE, check_picture_name
 
 
 def plan_cases(
-    inputs: Sequence[str], output: str, overlay: str | None, *, overwrite: bool = False
+    inputs: Sequence[str],
+    output: str,
+    overlay: str | None,
+    *,
+    overwrite: bool = False,
+    one_series: bool = False,
 ) -> list[CaseFiles]:
     """The files named and those of the folders named, each with where its answer goes.
+
+    With `one_series` a folder of DICOM files is one case, whatever folders they lie in.
 
     Raises
     ------
@@ -30,7 +37,8 @@ def plan_cases(
     """
     sources: list[Path] = []
     for path in map(Path, inputs):
-        sources += list_cases(path) if is_folder(path) else [path]
+        several = is_folder(path) and not (one_series and is_dicom(path))
+        sources += list_cases(path) if several else [path]
     many = len(sources) > 1
     single = is_file_name(output)
     if single and many:

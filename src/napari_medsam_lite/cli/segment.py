@@ -134,7 +134,13 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
-    every = plan_cases(args.inputs, args.output, args.overlay, overwrite=args.overwrite)
+    every = plan_cases(
+        args.inputs,
+        args.output,
+        args.overlay,
+        overwrite=args.overwrite,
+        one_series=args.series is not None,
+    )
     cases = leave_out_finished(every)
     check_outputs(cases)
     job = gather_job(args)
