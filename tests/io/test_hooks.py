@@ -11,7 +11,8 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError, FileNote
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import hooks
-from napari_medsam_lite.io.formats import SUFFIXES, read_label_volume, read_volume
+from napari_medsam_lite.io.formats import read_label_volume, read_volume
+from napari_medsam_lite.io.registry import SUFFIXES
 
 DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
 RAS = np.diag([0.7, 0.8, 3.0, 1])

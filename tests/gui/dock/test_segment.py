@@ -60,6 +60,8 @@ NAMES = [
     "continue",
     "undo",
     "redo",
+    "save",
+    "save_each",
     "detail",
     "step",
     "preset",
@@ -110,7 +112,7 @@ def test_every_control_is_named_and_explained(widget):
 
 
 def test_choices(widget):
-    assert items(part(widget, "window", QComboBox)) == ["auto", "as shown", *WINDOWS]
+    assert items(part(widget, "window", QComboBox)) == ["auto", "as shown", *WINDOWS, "own"]
     assert items(part(widget, "preset", QComboBox)) == ["auto", *PRESETS]
     assert items(part(widget, "device", QComboBox)) == ["auto", "cpu", "cuda", "mps"]
     assert items(part(widget, "overlap", QComboBox)) == ["logit", "keep", "overwrite"]

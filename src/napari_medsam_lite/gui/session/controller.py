@@ -30,6 +30,7 @@ from napari_medsam_lite.gui.session.request import (
     request_slice,
     request_volume,
 )
+from napari_medsam_lite.gui.session.saving import Saving
 from napari_medsam_lite.gui.session.segment_actions import SegmentActions
 from napari_medsam_lite.gui.session.segment_task import SegmentTask, Surroundings
 from napari_medsam_lite.gui.session.state import SessionState
@@ -87,6 +88,8 @@ class SessionController:
         What a person does to the segments of the chosen image.
     window : WindowLink
         What is shown and what the network sees, as one.
+    saving : Saving
+        Labels into files.
     """
 
     def __init__(
@@ -105,6 +108,9 @@ class SessionController:
         self.layers = self.desks.layers
         self.segments = SegmentActions(viewer, state, lambda: self.desks.chosen())
         self.window = WindowLink(viewer, state)
+        self.saving = Saving(
+            state, lambda: self.desks.chosen(), lambda task: self._start(task, total=0), ask
+        )
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
         )
@@ -141,6 +147,7 @@ class SessionController:
             return
         self._open = False
         self._live.stop()
+        self.saving.close()
         if self._task is not None:
             self.runner.cancel(self._task)
         self._ahead.close()
