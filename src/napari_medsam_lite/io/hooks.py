@@ -10,19 +10,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError, FileNote
+from napari_medsam_lite.core.errors import FileFormatError, FileNote, MedSAMLiteError
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
 from napari_medsam_lite.io.affine import orientation_of
-from napari_medsam_lite.io.dicom import read_all
+from napari_medsam_lite.io.dicom import find_volumes, read_series
 from napari_medsam_lite.io.formats import (
     holds_labels,
     is_dicom,
@@ -41,6 +41,10 @@ from napari_medsam_lite.io.layer_place import (
     world_of,
 )
 from napari_medsam_lite.io.metadata import KEY
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.io.dicom_pixels import Progress
+    from napari_medsam_lite.io.dicom_series import Series
 
 LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -83,15 +87,58 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _dicom_layers(paths: Sequence[Path]) -> list[LayerData]:
-    """A layer a series, all but the first hidden; several paths are taken as one folder."""
+    """The largest series; the dock offers the others. Several paths are taken as one folder."""
     path = paths[0] if len(paths) == 1 else paths[0].parent
     with reading(path, "a DICOM image", folder=True):
-        volumes, told = read_all(path, paths)
-    for note in told:
+        found, told = find_volumes(path, paths)
+    layers, failures = _first_that_opens(path, found)
+    opened = layers[0][1]
+    if len(found) > 1:
+        opened["metadata"][KEY]["series"] = tuple(found)
+        told.append(
+            f"{path.name} holds {len(found)} series; {opened['name']}, the largest that can be "
+            "read, is open; others can be chosen in the dock, under Series."
+        )
+    for note in (*told, *map(str, failures)):
         warnings.warn(note, FileNote, stacklevel=2)
-    layers = [layer for volume in volumes for layer in _told_layers(Case(volume))]
-    for _, look, _ in layers[1:]:
-        look["visible"] = False
+    return layers
+
+
+def _first_that_opens(
+    path: Path, found: Sequence[Series]
+) -> tuple[list[LayerData], list[MedSAMLiteError]]:
+    """The layers of the first series that can be opened, and why those before it cannot."""
+    failures: list[MedSAMLiteError] = []
+    for one in found:
+        try:
+            with reading(path, "a DICOM image", folder=True):
+                layers = _told_layers(Case(read_series(one, path)))
+        except MedSAMLiteError as error:
+            failures.append(error)
+        else:
+            layers[0][1]["metadata"][KEY]["chosen"] = one
+            return layers, failures
+    raise failures[0]
+
+
+def series_layers(
+    one: Series, found: Sequence[Series], path: Path, progress: Progress | None = None
+) -> list[LayerData]:
+    """The layers of one of the series that were `found` at `path`.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with (slices done, slices in all); what it raises ends the reading.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If it cannot be read, or not be segmented.
+    """
+    with reading(path, "a DICOM image", folder=True):
+        layers = case_layers(Case(read_series(one, path, progress)))
+    layers[0][1]["metadata"][KEY] |= {"series": tuple(found), "chosen": one}
     return layers
 
 

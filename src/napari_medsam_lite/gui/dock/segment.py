@@ -51,7 +51,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     """Name what is to be outlined, draw boxes round it, get it as a Labels layer.
 
     Every control has an `objectName` that stays: ``open_sample``, ``open_files``, ``image_layer``,
-    ``window``, ``segments``, ``new_segment``, ``segment_color``, ``delete_segment``,
+    ``series``, ``window``, ``segments``, ``new_segment``, ``segment_color``, ``delete_segment``,
     ``label_set``, ``add_boxes``, ``live``, ``move_boxes``, ``z_from``, ``z_to``, ``set_first``,
     ``set_last``, ``direction``, ``overlap``, ``keep_painted``, ``segment_slice``,
     ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,

@@ -33,6 +33,7 @@ from napari_medsam_lite.gui.session.request import (
 from napari_medsam_lite.gui.session.saving import Saving
 from napari_medsam_lite.gui.session.segment_actions import SegmentActions
 from napari_medsam_lite.gui.session.segment_task import SegmentTask, Surroundings
+from napari_medsam_lite.gui.session.series import SeriesChoice
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
@@ -90,6 +91,8 @@ class SessionController:
         What is shown and what the network sees, as one.
     saving : Saving
         Labels into files.
+    series : SeriesChoice
+        The other series of the image's folder.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class SessionController:
         self.saving = Saving(
             state, lambda: self.desks.chosen(), lambda task: self._start(task, total=0), ask
         )
+        self.series = SeriesChoice(viewer, state, lambda task: self._start(task, total=0))
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
         )
