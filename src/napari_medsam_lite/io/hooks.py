@@ -40,7 +40,7 @@ from napari_medsam_lite.io.layer_place import (
     place,
     world_of,
 )
-from napari_medsam_lite.io.metadata import KEY
+from napari_medsam_lite.io.metadata import CLASSES, KEY
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.dicom_pixels import Progress
@@ -187,7 +187,7 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
 def labels_layer(labels: LabelVolume) -> LayerData:
     """Make a labels layer with the names and colours that the labels were read with."""
     flat = labels.shape[0] == 1
-    known = geometry(labels) | {"classes": labels.classes}
+    known = geometry(labels) | {CLASSES: labels.classes}
     look = {"name": labels.name, "metadata": {KEY: known}} | classes_to_layer(labels.classes)
     return labels.data[0] if flat else labels.data, look | place(labels, flat=flat), "labels"
 
@@ -213,7 +213,7 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     labels = labels[np.newaxis] if labels.ndim == 2 else labels
     metadata = meta.get("metadata", {})
     image = labels_in_place(labels, world, metadata)
-    known = file_geometry(metadata, labels.shape).get("classes", ())
+    known = file_geometry(metadata, labels.shape).get(CLASSES, ())
     write_labels(path, labels, image, classes=classes_of_layer(meta, known))
     for note in image.notes:
         warnings.warn(note, FileNote, stacklevel=2)

@@ -8,6 +8,8 @@ from napari.layers import Layer
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.label_volume import LabelVolume
+from napari_medsam_lite.core.labelset import Code, LabelClass
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 from napari_medsam_lite.io import formats, hooks
@@ -69,6 +71,29 @@ def test_an_image_read_here_is_saved_with_the_geometry_of_its_file(
     finish()
     assert session.state.message == f"Saved as l.seg.nrrd, {FOUND}"
     np.testing.assert_allclose(read_label_volume(tmp_path / "l.seg.nrrd").affine, affine)
+
+
+def test_labels_from_a_file_are_offered_and_saved_again_with_their_codes(
+    session, image, viewer, finish, tmp_path, answers
+):
+    """As in a new viewer: the image again, and the labels that were saved of it."""
+    code = Code("SCT", "0", "mine")
+    labels = LabelVolume(
+        np.ones((8, 20, 30), np.uint8), (3, 0.8, 0.8), name="liver",
+        affine=np.array([[3.0, 0, 0, 5], [0, -0.8, 0, 7], [0, 0, -0.8, -11], [0, 0, 0, 1]]),
+        classes=(LabelClass(1, "mine", (1, 2, 3), code),),
+    )  # fmt: skip
+    viewer.add_layer(Layer.create(*hooks.labels_layer(labels)))
+    with pytest.raises(MedSAMLiteError, match="nothing to save"):
+        session.saving.suggestion()
+    (question,) = answers.questions
+    assert '"liver" may have been made on another image' in question
+    viewer.layers.remove("liver")
+    answers.yes = True
+    viewer.add_layer(Layer.create(*hooks.labels_layer(labels)))
+    session.saving.save(tmp_path / "l.seg.nrrd")
+    finish()
+    assert read_label_volume(tmp_path / "l.seg.nrrd").classes == labels.classes
 
 
 def test_a_file_for_each_segment(segmented, finish, tmp_path, answers):

@@ -112,7 +112,7 @@ class SessionController:
         self.segments = SegmentActions(viewer, state, lambda: self.desks.chosen())
         self.window = WindowLink(viewer, state)
         self.saving = Saving(
-            state, lambda: self.desks.chosen(), lambda task: self._start(task, total=0), ask
+            state, lambda: self.desks.adopted(), lambda task: self._start(task, total=0), ask
         )
         self.series = SeriesChoice(viewer, state, lambda task: self._start(task, total=0))
         self._watch = ViewerWatch(
