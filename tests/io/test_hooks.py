@@ -11,7 +11,8 @@ from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError, FileNote
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io import hooks
-from napari_medsam_lite.io.formats import SUFFIXES, read_label_volume, read_volume
+from napari_medsam_lite.io.formats import read_label_volume, read_volume
+from napari_medsam_lite.io.registry import SUFFIXES
 
 DATA = np.arange(-500, -500 + 5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)  # (X, Y, Z)
 RAS = np.diag([0.7, 0.8, 3.0, 1])
@@ -102,26 +103,47 @@ def test_slices_dropped_one_by_one_are_a_volume(tmp_path, write_series):
     np.testing.assert_array_equal(data, VOXELS)
 
 
-def test_a_folder_of_several_series_gives_a_layer_each(tmp_path, write_series):
+@pytest.fixture
+def folder(tmp_path, write_series):
+    """A CT, a smaller MR, a localizer, and the largest series, which cannot be stacked."""
     write_series(tmp_path / "a", VOXELS)
     write_series(tmp_path / "b", VOXELS[:4], SeriesNumber=7, Modality="MR", WindowCenter=None)
     write_series(tmp_path / "c", VOXELS[:1], SeriesNumber=1)
-    uneven = [0, 1, 2, 50, 100]
+    uneven = [0, 1, 2, 50, 100, 101]
 
     def apart(ds, index):
         ds.ImagePositionPatient = [0, 0, uneven[index]]
 
-    write_series(tmp_path / "d", VOXELS, SeriesNumber=9, change=apart)
+    write_series(tmp_path / "d", VOXELS[[0, 1, 2, 3, 4, 4]], SeriesNumber=9, change=apart)
+    return tmp_path
+
+
+def test_of_a_folder_of_several_series_the_largest_that_can_be_is_opened(folder):
     with pytest.warns(FileNote) as notices:
-        layers = read(str(tmp_path))
-    assert [(look["name"], look.get("visible", True)) for _, look, _ in layers] == [
-        ("CT 3", True),
-        ("MR 7", False),
-    ]
-    assert "contrast_limits" not in layers[1][1]
+        ((data, look, _),) = read(str(folder))
+    assert look["name"] == "CT 3"
+    np.testing.assert_array_equal(data, VOXELS)
     told = " ".join(str(notice.message) for notice in notices)
     assert "1 series of few images" in told
+    assert "holds 3 series; CT 3, the largest that can be read, is open" in told
     assert "1 to 50 mm apart" in told
+    held = look["metadata"]["medsam_lite"]
+    assert [one.name for one in held["series"]] == ["CT 9", "CT 3", "MR 7"]
+    assert held["chosen"].name == "CT 3"
+
+
+def test_another_series_of_the_folder_is_read_when_it_is_asked_for(folder):
+    with pytest.warns(FileNote):
+        ((_, look, _),) = read(str(folder))
+    found = look["metadata"]["medsam_lite"]["series"]
+    seen = []
+    ((data, other, _),) = hooks.series_layers(
+        found[2], found, folder, lambda done, count: seen.append((done, count))
+    )
+    assert (other["name"], len(data)) == ("MR 7", 4)
+    assert "contrast_limits" not in other
+    assert other["metadata"]["medsam_lite"]["chosen"] is found[2]
+    assert seen[-1] == (4, 4)
 
 
 def test_what_is_wrong_with_a_folder_is_told_in_one_sentence(tmp_path, write_series):

@@ -12,7 +12,7 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.labelset import LabelClass
 from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.io import formats
+from napari_medsam_lite.io import formats, registry
 from napari_medsam_lite.io.written import check_written
 
 DATA = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -72,9 +72,9 @@ def test_a_writer_that_errs_leaves_the_old_file(tmp_path, name, monkeypatch):
     before = path.read_bytes()
     rows = [
         replace(row, write=lambda p, labels, case, w=row.write: w(p, erring(labels), case))
-        for row in formats.FORMATS
+        for row in registry.FORMATS
     ]
-    monkeypatch.setattr(formats, "FORMATS", rows)
+    monkeypatch.setattr(registry, "FORMATS", rows)
     with pytest.raises(FileFormatError, match=f"^{re.escape(str(path))} was not saved"):
         formats.write_labels(path, DATA, volume)
     assert path.read_bytes() == before

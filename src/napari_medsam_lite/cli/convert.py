@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +21,14 @@ from napari_medsam_lite.core.labelset import BUILT_IN, LabelClass, LabelSet
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import (
     check_can_write,
-    file_suffix,
     keeps_place,
     read_label_volume,
     read_volume,
     write_labels,
 )
 from napari_medsam_lite.io.labelsets import class_to_json, read_label_set
+from napari_medsam_lite.io.registry import file_suffix
+from napari_medsam_lite.io.written import class_path
 
 EXAMPLE = """\
 medsam-lite convert labels.nii.gz -o labels.dcm --image ct_folder
@@ -94,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
     classes = classes_in(data, names.classes if names else labels.classes)
     outputs = [Output(output, classes)]
     if args.each:
-        outputs = [Output(path_of(each, output), (each,)) for each in classes]
+        outputs = [
+            Output(class_path(output, file_suffix(output), each), (each,)) for each in classes
+        ]
         for one in outputs:
             check_output(one.path, args)
     for one in outputs:
@@ -140,14 +142,6 @@ def placed(labels: LabelVolume, image: Volume, args: argparse.Namespace) -> NDAr
     if keeps_place(args.labels) and keeps_place(args.image):
         return on_grid_of(labels, image)
     return labels.data  # that the shapes are equal is checked by who writes
-
-
-def path_of(each: LabelClass, output: Path) -> Path:
-    """The file of one class beside `output`: its number, and of its name letters and digits."""
-    suffix = output.name[-len(file_suffix(output)) :]
-    stem = output.name.removesuffix(suffix)
-    word = re.sub(r"\W+", "_", each.name)[:40].strip("_")
-    return output.with_name(f"{stem}-{each.number}-{word}".rstrip("-") + suffix)
 
 
 def report(outputs: Sequence[Output], labels: LabelVolume, as_json: bool) -> None:

@@ -13,9 +13,10 @@ from napari_medsam_lite.cli.cases import CaseFiles
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import check_writable, identity_of, is_there, remove_leftovers
 from napari_medsam_lite.io.folders import answer_name, list_cases, stem
-from napari_medsam_lite.io.formats import LABEL_SUFFIXES, is_dicom, is_image
+from napari_medsam_lite.io.formats import is_dicom, is_image
 from napari_medsam_lite.io.guard import is_folder
 from napari_medsam_lite.io.overlay import PICTURE, check_picture_name
+from napari_medsam_lite.io.registry import LABEL_SUFFIXES
 
 
 def plan_cases(

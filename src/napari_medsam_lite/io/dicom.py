@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
+from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.io.dicom_files import find_files, looks_like_dicom
 
@@ -58,39 +58,39 @@ def read_dicom(path: Path, series: str | None = None, progress: Progress | None 
     return Case(read_series(choose(list_dicom(path), series, path), path, progress))
 
 
-def read_all(source: Path, paths: Sequence[Path]) -> tuple[list[Volume], list[str]]:
-    """Read every volume of files and folders, and tell of those that are none.
+def find_volumes(source: Path, paths: Sequence[Path]) -> tuple[list[Series], list[str]]:
+    """The series of files and folders that are volumes, the largest first; reads headers only.
 
     Series of few images, such as localizers, are left out where there are volumes beside them.
 
     Parameters
     ----------
     source : Path
-        What the volumes are said to be from.
+        For messages: what the files are from.
     paths : sequence of Path
         The files and folders.
+
+    Returns
+    -------
+    series : list of Series
+        At least one.
+    told : list of str
+        What was left out.
 
     Raises
     ------
     FileFormatError
-        If a file is damaged, or none of the series can be read.
+        If a file is damaged, or there is no image.
     """
     from napari_medsam_lite.io.dicom_series import find_series, with_volumes
 
     series = find_series([file for path in paths for file in find_files(path)])
-    chosen = with_volumes(series)
+    if not series:
+        raise FileFormatError(f"{source} holds no DICOM image.")
+    chosen = sorted(with_volumes(series), key=lambda one: -len(one.slices))
     few = len(series) - len(chosen)
     told = [f"{few} series of few images, such as localizers, not opened."] if few else []
-    volumes: list[Volume] = []
-    failures: list[MedSAMLiteError] = []
-    for one in chosen:
-        try:
-            volumes.append(read_series(one, source))
-        except MedSAMLiteError as error:
-            failures.append(error)
-    if not volumes:
-        raise failures[0] if failures else FileFormatError(f"{source} holds no DICOM image.")
-    return volumes, told + [str(error) for error in failures]
+    return chosen, told
 
 
 def list_dicom(path: Path) -> list[Series]:

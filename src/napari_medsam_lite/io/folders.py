@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.io.dicom_files import find_files
-from napari_medsam_lite.io.formats import FORMATS, SUFFIXES
+from napari_medsam_lite.io.registry import FORMATS, SUFFIXES
 
 _NAMED = [row for row in FORMATS if not row.in_folders]
 _IMAGES = tuple(suffix for row in _NAMED if row.read is not None for suffix in row.suffixes)

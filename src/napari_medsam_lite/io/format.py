@@ -43,6 +43,8 @@ class Format:
     in_folders : bool
         Whether a folder is such an image too, and files may have any name. ``read`` then takes
         which series to read, and what to call with (slices done, slices in all).
+    labels : str
+        What such a file keeps of labels, for lists of formats; empty if labels are not written so.
     """
 
     suffixes: tuple[str, ...]
@@ -55,6 +57,7 @@ class Format:
     keeps_place: bool = True
     keeps_codes: bool = True
     in_folders: bool = False
+    labels: str = ""
 
 
 def image_only(suffix: str, what: str, read: Callable[[Path], Case]) -> Format:

@@ -10,20 +10,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import FileFormatError, FileNote
+from napari_medsam_lite.core.errors import FileFormatError, FileNote, MedSAMLiteError
 from napari_medsam_lite.core.label_volume import LabelVolume
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
 from napari_medsam_lite.io.affine import orientation_of
-from napari_medsam_lite.io.dicom import read_all
+from napari_medsam_lite.io.dicom import find_volumes, read_series
 from napari_medsam_lite.io.formats import (
     holds_labels,
     is_dicom,
@@ -34,13 +34,22 @@ from napari_medsam_lite.io.formats import (
 )
 from napari_medsam_lite.io.guard import reading
 from napari_medsam_lite.io.layer_names import classes_of_layer, classes_to_layer
-from napari_medsam_lite.io.metadata import KEY
+from napari_medsam_lite.io.layer_place import (
+    file_geometry,
+    geometry,
+    labels_in_place,
+    place,
+    world_of,
+)
+from napari_medsam_lite.io.metadata import CLASSES, KEY
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.io.dicom_pixels import Progress
+    from napari_medsam_lite.io.dicom_series import Series
 
 LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
-_LPS = np.diag([1.0, -1.0, -1.0, 1.0])  # RAS (z, y, x) to LPS, and back
-_STRAIGHT = 1e-3  # of a voxel: less rotation than this is rounding in the file
 _ABDOMEN = CTWindow(40, 400)
 _CT_BELOW = -200  # only CT has voxels below this
 _ASLANT = (
@@ -79,15 +88,58 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _dicom_layers(paths: Sequence[Path]) -> list[LayerData]:
-    """A layer a series, all but the first hidden; several paths are taken as one folder."""
+    """The largest series; the dock offers the others. Several paths are taken as one folder."""
     path = paths[0] if len(paths) == 1 else paths[0].parent
     with reading(path, "a DICOM image", folder=True):
-        volumes, told = read_all(path, paths)
-    for note in told:
+        found, told = find_volumes(path, paths)
+    layers, failures = _first_that_opens(path, found)
+    opened = layers[0][1]
+    if len(found) > 1:
+        opened["metadata"][KEY]["series"] = tuple(found)
+        told.append(
+            f"{path.name} holds {len(found)} series; {opened['name']}, the largest that can be "
+            "read, is open; others can be chosen in the dock, under Series."
+        )
+    for note in (*told, *map(str, failures)):
         warnings.warn(note, FileNote, stacklevel=2)
-    layers = [layer for volume in volumes for layer in _told_layers(Case(volume))]
-    for _, look, _ in layers[1:]:
-        look["visible"] = False
+    return layers
+
+
+def _first_that_opens(
+    path: Path, found: Sequence[Series]
+) -> tuple[list[LayerData], list[MedSAMLiteError]]:
+    """The layers of the first series that can be opened, and why those before it cannot."""
+    failures: list[MedSAMLiteError] = []
+    for one in found:
+        try:
+            with reading(path, "a DICOM image", folder=True):
+                layers = _told_layers(Case(read_series(one, path)))
+        except MedSAMLiteError as error:
+            failures.append(error)
+        else:
+            layers[0][1]["metadata"][KEY]["chosen"] = one
+            return layers, failures
+    raise failures[0]
+
+
+def series_layers(
+    one: Series, found: Sequence[Series], path: Path, progress: Progress | None = None
+) -> list[LayerData]:
+    """The layers of one of the series that were `found` at `path`.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with (slices done, slices in all); what it raises ends the reading.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If it cannot be read, or not be segmented.
+    """
+    with reading(path, "a DICOM image", folder=True):
+        layers = case_layers(Case(read_series(one, path, progress)))
+    layers[0][1]["metadata"][KEY] |= {"series": tuple(found), "chosen": one}
     return layers
 
 
@@ -111,7 +163,7 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
     """
     volume = case.volume
     flat = volume.shape[0] == 1
-    shared = _place(volume, flat=flat)
+    shared = place(volume, flat=flat)
     aslant = orientation_of(volume.affine)[1] and not flat
     notes = (*volume.notes, _ASLANT) if aslant else volume.notes
     known = geometry(volume) | {
@@ -136,29 +188,16 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
 def labels_layer(labels: LabelVolume) -> LayerData:
     """Make a labels layer with the names and colours that the labels were read with."""
     flat = labels.shape[0] == 1
-    known = geometry(labels) | {"classes": labels.classes}
+    known = geometry(labels) | {CLASSES: labels.classes}
     look = {"name": labels.name, "metadata": {KEY: known}} | classes_to_layer(labels.classes)
-    return labels.data[0] if flat else labels.data, look | _place(labels, flat=flat), "labels"
-
-
-def geometry(volume: Volume) -> dict[str, Any]:
-    """Describe the place of a volume for a layer's ``metadata["medsam_lite"]``.
-
-    A labels layer with a copy of it is saved with the image file's exact geometry.
-    """
-    return {
-        "shape": volume.shape,
-        "spacing": volume.spacing,
-        "affine": volume.affine,
-        "source": volume.source,
-    }
+    return labels.data[0] if flat else labels.data, look | place(labels, flat=flat), "labels"
 
 
 def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write one labels layer; returns the path that was written.
 
     It has the geometry of the image's file if the metadata holds that of an image of its shape,
-    else the place where napari shows it.
+    else the place where napari shows it, which comes with a warning.
 
     Raises
     ------
@@ -171,26 +210,15 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             f"A labels layer of {labels.ndim} dimensions cannot be saved here; "
             "choose one volume (one time point)."
         )
-    place = _LPS @ _world(meta, labels.ndim)
+    world = world_of(meta, labels.ndim)
     labels = labels[np.newaxis] if labels.ndim == 2 else labels
-    known = _file_geometry(meta, labels.shape)
-    affine = known.get("affine", place)
-    z, y, x = (float(s) for s in known.get("spacing", np.linalg.norm(place[:3, :3], axis=0)))
-    image = Volume(labels, (z, y, x), affine, "labels", known.get("source"))
-    write_labels(path, labels, image, classes=classes_of_layer(meta, known.get("classes", ())))
+    metadata = meta.get("metadata", {})
+    image = labels_in_place(labels, world, metadata)
+    known = file_geometry(metadata, labels.shape).get(CLASSES, ())
+    write_labels(path, labels, image, classes=classes_of_layer(meta, known))
+    for note in image.notes:
+        warnings.warn(note, FileNote, stacklevel=2)
     return [path]
-
-
-def _file_geometry(meta: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-    """What `geometry` left in a layer's metadata, or nothing.
-
-    The dock marks its labels there too, also on an image that no reader of ours opened. And an
-    image's data may have been replaced since its file was read.
-    """
-    held = meta.get("metadata", {}).get(KEY)
-    if not isinstance(held, dict) or not {"affine", "spacing"} <= held.keys():
-        return {}
-    return held if tuple(held.get("shape", shape)) == shape else {}
 
 
 def _boxes_layer(
@@ -246,40 +274,3 @@ def _may_be_ct(volume: Volume) -> bool:
     return volume.modality == "CT" or (
         volume.modality == "" and bool(volume.extremes[0] < _CT_BELOW)
     )
-
-
-def _place(volume: Volume, *, flat: bool) -> dict[str, Any]:
-    """Place a layer in the LPS world.
-
-    Oblique volumes, and those whose slices are not axial, are shown as stored, by spacing alone:
-    napari cannot slice and paint across rotated axes. Their exact place is in the metadata.
-    """
-    axes = ("y", "x") if flat else ("z", "y", "x")
-    place: dict[str, Any] = {"units": ("mm",) * len(axes), "axis_labels": axes}
-    affine = _LPS @ volume.affine
-    linear = affine[:3, :3]
-    off_axis = np.abs(linear - np.diag(np.diag(linear))).max()
-    if off_axis > _STRAIGHT * min(volume.spacing) or flat:
-        return place | {"scale": volume.spacing[1:] if flat else volume.spacing}
-    if (np.diag(linear) > 0).all():
-        return place | {"scale": tuple(np.diag(linear)), "translate": tuple(affine[:3, 3])}
-    straight = np.diag(np.diag(affine))
-    straight[:3, 3] = affine[:3, 3]
-    return place | {"affine": straight}
-
-
-def _world(meta: dict[str, Any], ndim: int) -> NDArray[np.float64]:
-    """The (4, 4) data-to-world matrix of a layer, from what napari hands to writers."""
-    shear = np.asarray(meta.get("shear", np.zeros(0)), float)
-    if shear.ndim == 1:  # napari's short form: the upper triangle, row by row
-        upper = np.eye(ndim)
-        upper[np.triu_indices(ndim, 1)] = shear if shear.size else 0
-        shear = upper
-    inner = np.eye(ndim + 1)
-    rotate = np.asarray(meta.get("rotate", np.eye(ndim)), float)
-    inner[:ndim, :ndim] = rotate @ shear @ np.diag(meta.get("scale", np.ones(ndim)))
-    inner[:ndim, ndim] = meta.get("translate", np.zeros(ndim))
-    world = np.asarray(meta.get("affine", np.eye(ndim + 1)), float) @ inner
-    whole = np.eye(4)
-    whole[3 - ndim :, 3 - ndim :] = world
-    return whole

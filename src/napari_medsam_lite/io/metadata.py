@@ -2,3 +2,5 @@
 
 KEY = "medsam_lite"
 """In the layer's metadata; below it are the exact geometry of the file, and whose layer it is."""
+CLASSES = "classes"
+"""Below it, of a layer of labels from a file: what the numbers stand for."""

@@ -118,7 +118,7 @@ def run_record(
 
 def run_path(labels: str | Path) -> Path:
     """Where the run file of a labels file goes: ``liver.nii.gz`` -> ``liver.run.json``."""
-    from napari_medsam_lite.io.formats import file_suffix  # brings nibabel, slow to the dock
+    from napari_medsam_lite.io.registry import file_suffix  # brings nibabel, slow to the dock
 
     path = Path(labels)
     return path.with_name(path.name[: -len(file_suffix(path))] + ".run.json")

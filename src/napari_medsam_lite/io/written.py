@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,14 @@ def sidecar_path(path: str | Path, suffix: str) -> Path:
     """Where the label set of a labels file goes: ``liver.nii.gz`` -> ``liver.labels.json``."""
     path = Path(path)
     return path.with_name(path.name[: -len(suffix)] + ".labels.json")
+
+
+def class_path(path: str | Path, suffix: str, each: LabelClass) -> Path:
+    """The file of one class beside `path`: its number, and of its name letters and digits."""
+    path = Path(path)
+    word = re.sub(r"\W+", "_", each.name)[:40].strip("_")
+    stem = f"{path.name[: -len(suffix)]}-{each.number}-{word}".rstrip("-")
+    return path.with_name(stem + path.name[-len(suffix) :])
 
 
 def add_sidecar(labels: LabelVolume, path: Path) -> LabelVolume:

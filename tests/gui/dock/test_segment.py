@@ -60,6 +60,8 @@ NAMES = [
     "continue",
     "undo",
     "redo",
+    "save",
+    "save_each",
     "detail",
     "step",
     "preset",

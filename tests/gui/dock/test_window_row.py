@@ -9,7 +9,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 
 from napari_medsam_lite.core.window import WINDOWS
-from napari_medsam_lite.gui.dock.window_row import OWN, WindowRow
+from napari_medsam_lite.gui.dock.window_row import OF_FILE, OWN, WindowRow
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.window_link import WindowLink
 
@@ -136,3 +136,21 @@ def test_nothing_keeps_a_row_that_is_gone(viewer, state, qtbot):
     assert gone() is None
     state.window = "lung"
     link.close()
+
+
+def test_the_file_s_own_window_is_a_choice_where_it_has_one(row, combo, state, viewer, image):
+    state.image = image
+    assert OF_FILE not in [combo.itemText(i) for i in range(combo.count())]
+    ct = viewer.add_image(CT, metadata={"medsam_lite": {"window": (-500.0, 1400.0)}})
+    state.images = image, ct
+    state.image = ct
+    row_of_it = combo.findText(OF_FILE)
+    assert "level -500, width 1400" in combo.itemData(row_of_it, Qt.ItemDataRole.ToolTipRole)
+    combo.setCurrentText(OF_FILE)
+    assert state.window == "-500,1400", "what the network is told"
+    assert ct.contrast_limits == [-1200, 200]
+    assert (combo.currentText(), numbers(row)) == (OF_FILE, ["-500", "1400"])
+    combo.setCurrentText("lung")
+    state.image = image
+    assert OF_FILE not in [combo.itemText(i) for i in range(combo.count())]
+    assert combo.currentText() == "auto"

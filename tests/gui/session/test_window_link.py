@@ -227,3 +227,15 @@ def test_an_image_that_is_gone_is_forgotten(link, state, ct):
     state.images = ()
     state.image = None
     assert link.shown is None and link._windows == {}
+
+
+def test_mr_takes_percentiles_by_its_modality_though_it_may_look_like_ct(link, state, viewer):
+    """By its voxels alone it would be taken for CT."""
+    data = np.random.default_rng(0).integers(-1000, 200, (4, 30, 30)).astype(np.int16)
+    limits = []
+    for modality in ("", "MR"):
+        mr = viewer.add_image(data, metadata={"medsam_lite": {"modality": modality}})
+        state.images, state.image = (mr,), mr
+        limits.append(tuple(mr.contrast_limits))
+    assert limits[0] == (-160, 240)
+    assert limits[1] == pytest.approx(np.percentile(data, [0.5, 99.5]), abs=1)

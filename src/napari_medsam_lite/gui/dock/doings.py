@@ -25,6 +25,7 @@ BUTTONS = {
     "continue": "continue",
     "set_first": "set_first",
     "set_last": "set_last",
+    "save": "save",
     "show_keys": "show_keys",
 }
 """Action -> the button that does the same."""
@@ -36,7 +37,7 @@ def keys_file() -> Path:
 
 
 def doings(
-    session: SessionController, show_keys: Callable[[], None]
+    session: SessionController, show_keys: Callable[[], None], save: Callable[[], None]
 ) -> dict[str, Callable[[], None]]:
     """Action -> what it does, by the names of `gui.keys.defaults`."""
     state, segments = session.state, session.segments
@@ -71,6 +72,7 @@ def doings(
         "toggle_visible": flip("visible", segments.reveal),
         "toggle_lock": flip("locked", segments.lock),
         "delete_segment": told(lambda: segments.delete(state.segmentation.current)),
+        "save": save,
         "show_keys": show_keys,
     }
     for number in range(1, 10):

@@ -13,6 +13,7 @@ from napari_medsam_lite.gui.dock.arrange import group, plain, side_by_side
 from napari_medsam_lite.gui.dock.label_sets import LabelSetChoice
 from napari_medsam_lite.gui.dock.preset_choice import preset_choice
 from napari_medsam_lite.gui.dock.segments import SegmentsTable
+from napari_medsam_lite.gui.dock.series_row import SeriesRow
 from napari_medsam_lite.gui.dock.window_row import WindowRow
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import DIRECTIONS, SessionState
@@ -30,7 +31,12 @@ def whenever(state: SessionState, owner: QWidget, show: Callable[[], None], *fie
 
 def image_part(session: SessionController, image: Any) -> QGroupBox:
     """Which image, in which window."""
-    return group("Image", ("Layer", image), ("Window", WindowRow(session.state, session.window)))
+    return group(
+        "Image",
+        ("Layer", image),
+        SeriesRow(session.state, session.series, session.told),
+        ("Window", WindowRow(session.state, session.window)),
+    )
 
 
 def segments_part(session: SessionController) -> QGroupBox:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
 from napari_medsam_lite.gui.dock import controls, parts
 from napari_medsam_lite.gui.dock.arrange import folded, scrolling
 from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
 from napari_medsam_lite.gui.dock.history import HistoryView
+from napari_medsam_lite.gui.dock.save_row import save_row
 from napari_medsam_lite.gui.dock.start import StartView, suggest_box
 from napari_medsam_lite.gui.keys.card import KeysCard
 from napari_medsam_lite.gui.keys.shortcuts import Shortcuts, actions_of
@@ -49,12 +50,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     """Name what is to be outlined, draw boxes round it, get it as a Labels layer.
 
     Every control has an `objectName` that stays: ``open_sample``, ``open_files``, ``image_layer``,
-    ``window``, ``segments``, ``new_segment``, ``segment_color``, ``delete_segment``,
+    ``series``, ``window``, ``segments``, ``new_segment``, ``segment_color``, ``delete_segment``,
     ``label_set``, ``add_boxes``, ``live``, ``move_boxes``, ``z_from``, ``z_to``, ``set_first``,
     ``set_last``, ``direction``, ``overlap``, ``keep_painted``, ``segment_slice``,
     ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,
-    ``redo``, ``detail``, ``step``, ``preset``, ``device``, ``measure_presets``, ``read_ahead``,
-    ``on_disk``, ``history``, ``save_run``, ``show_keys``, ``status``.
+    ``redo``, ``save``, ``save_each``, ``detail``, ``step``, ``preset``, ``device``,
+    ``measure_presets``, ``read_ahead``, ``on_disk``, ``history``, ``save_run``, ``show_keys``,
+    ``status``.
 
     Parameters
     ----------
@@ -77,7 +79,11 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         self.session.open()
         self._image = controls.image_choice(self.state)
         self._shortcuts = Shortcuts(
-            self, actions_of(doings(self.session, lambda: _show_keys(owner()))), keys_file()
+            self,
+            actions_of(
+                doings(self.session, lambda: _show_keys(owner()), lambda: _press(owner(), "save"))
+            ),
+            keys_file(),
         )
         self._arrange(napari_viewer)
         self.setMinimumWidth(MIN_WIDTH)
@@ -106,6 +112,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         column.addWidget(parts.image_part(session, self._image))
         column.addWidget(parts.segments_part(session))
         column.addWidget(parts.run_part(session))
+        column.addWidget(save_row(session))
         column.addWidget(folded("Network and speed", "network", parts.network_part(session)))
         column.addWidget(folded("History", "history_part", HistoryView(state)))
         column.addWidget(keys.native)
@@ -135,6 +142,11 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
                 self.session.close()
                 self._shortcuts.close()
             self._docked = self.parent() is not None
+
+
+def _press(dock: MedSAMLiteWidget | None, name: str) -> None:
+    if dock is not None and (button := dock.findChild(QAbstractButton, name)) is not None:
+        button.click()
 
 
 def _show_keys(dock: MedSAMLiteWidget | None) -> None:

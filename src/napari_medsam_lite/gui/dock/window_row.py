@@ -13,14 +13,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam_lite.core.settings import AUTO
-from napari_medsam_lite.core.window import WINDOWS
 from napari_medsam_lite.gui.dock.controls import WheelGuard, named, narrow, window_hints
-from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
+from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.window_link import WindowLink
 
 OWN = "own"
 """In the list, for a level and a width that no name has."""
+OF_FILE = "file"
+"""In the list where the image's file brought a window."""
 DIGITS = 6
 
 
@@ -55,13 +55,30 @@ class WindowRow(QWidget):  # type: ignore[misc]
         layout.addLayout(numbers)
         self.setToolTip(self._combo.tooltip)
         self._combo.changed.connect(self._on_choice)
+        state.events.image.connect(self._offer)
         state.events.window.connect(self._show_window)
         link.moved.connect(self._show_numbers)
-        self._show_window(state.window)
+        self._offer()
         self._show_numbers(link.shown)
 
+    def _offer(self, *_: object) -> None:
+        """List the windows that there are for the image."""
+        hints = window_hints()
+        if self._link.of_file is not None:
+            level, width = self._link.of_file.split(",")
+            hints[OF_FILE] = f"the one in the file: level {level}, width {width}"
+        hints[OWN] = "the level and width below"
+        with self._combo.changed.blocked():
+            self._combo.choices = ()  # or else those that stay would come first
+            self._combo.choices = list(hints)
+        for row, hint in enumerate(hints.values()):
+            self._combo.native.setItemData(row, hint, Qt.ItemDataRole.ToolTipRole)
+        self._show_window(self._state.window)
+
     def _on_choice(self, choice: str) -> None:
-        if choice != OWN:
+        if choice == OF_FILE and self._link.of_file is not None:
+            self._state.window = self._link.of_file
+        elif choice != OWN:
             self._state.window = choice
         elif self._state.window in self._combo.choices:
             self._on_number()
@@ -70,7 +87,10 @@ class WindowRow(QWidget):  # type: ignore[misc]
         self._link.choose(self._level.value(), self._width.value())
 
     def _show_window(self, window: str, *_: object) -> None:
-        self._combo.value = window if window in self._combo.choices else OWN
+        if window == self._link.of_file:
+            self._combo.value = OF_FILE
+        else:
+            self._combo.value = window if window in self._combo.choices else OWN
 
     def _show_numbers(self, shown: tuple[float, float] | None) -> None:
         for field, value in zip((self._level, self._width), shown or (0.0, 1.0), strict=True):
@@ -108,14 +128,11 @@ class _Number(QDoubleSpinBox):  # type: ignore[misc]
 
 
 def _combo() -> ComboBox:
-    hints = window_hints() | {OWN: "the level and width below"}
     tooltip = (
         "The range of values from black to white, on the screen and for the network; choose the "
         "one in which the organ shows best. The values themselves stay. On the canvas, drag with "
         "Shift and the right button."
     )
-    combo = named(ComboBox(choices=[AUTO, AS_SHOWN, *WINDOWS, OWN], tooltip=tooltip), "window")
-    for row, name in enumerate(combo.choices):
-        combo.native.setItemData(row, hints[name], Qt.ItemDataRole.ToolTipRole)
+    combo = named(ComboBox(choices=[OWN], tooltip=tooltip), "window")
     narrow(combo.native)
     return combo

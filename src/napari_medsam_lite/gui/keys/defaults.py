@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Default] = {
     "toggle_visible": Default("Shift+E", "Show or hide the segment"),
     "toggle_lock": Default("Shift+K", "Lock or unlock the segment"),
     "delete_segment": Default("Shift+Backspace", "Delete the segment"),
+    "save": Default("Shift+S", "Save the labels"),
     **{f"window_{n}": Default(f"Alt+{n}", f"Use window {n}") for n in range(1, 8)},
     "show_keys": Default("?", "Show all keys"),
 }

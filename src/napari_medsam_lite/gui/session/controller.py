@@ -18,7 +18,9 @@ from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
 from napari_medsam_lite.gui.session.request import chosen_image, request_slice, request_volume
 from napari_medsam_lite.gui.session.runs import Runs
+from napari_medsam_lite.gui.session.saving import Saving
 from napari_medsam_lite.gui.session.segment_actions import SegmentActions
+from napari_medsam_lite.gui.session.series import SeriesChoice
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
@@ -73,6 +75,10 @@ class SessionController:
         What is asked of the network.
     window : WindowLink
         What is shown and what the network sees, as one.
+    saving : Saving
+        Labels into files.
+    series : SeriesChoice
+        The other series of the image's folder.
     """
 
     def __init__(
@@ -93,6 +99,8 @@ class SessionController:
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
+        self.saving = Saving(state, self.desks.adopted, self.runs.start, ask)
+        self.series = SeriesChoice(viewer, state, self.runs.start)
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
         )
@@ -116,6 +124,7 @@ class SessionController:
         if not self._open:
             return
         self._open = False
+        self.saving.close()
         self.runs.close()
         self._watch.close()
         self.window.close()

@@ -92,7 +92,9 @@ class Desk:
             for found in segments_of(layer).segments:
                 known = self.segmentation.get(found.number)
                 if known is None or not known.name:
-                    same = replace(known or found, name=found.name, color=found.color)
+                    same = replace(
+                        known or found, name=found.name, color=found.color, code=found.code
+                    )
                     self.segmentation = self.segmentation.put(same)
         self.show(self.segmentation)
 

@@ -89,6 +89,11 @@ class Desks:
             drop_clicks(desk.boxes)
             desk.take_boxes()
 
+    def adopted(self) -> Desk:
+        """The desk of the chosen image, once its layers were looked for; raises as `chosen`."""
+        self.adopt(chosen_image(self._state))
+        return self.chosen()
+
     def labelled(self, desk: Desk) -> None:
         """See to it that the desk has a Labels layer."""
         if self.layers.labels(desk.image) is None:

@@ -11,6 +11,7 @@ MODULES = (
     "pandas",
     "scipy.spatial",
     "skimage.color.colorconv",
+    "napari_medsam_lite.io.formats",
     "napari.layers.shapes.shapes",
     "napari.layers.labels.labels",
     "napari._vispy.layers.shapes",

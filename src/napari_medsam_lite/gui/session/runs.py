@@ -99,6 +99,23 @@ class Runs:
         image = chosen_image(self._state)
         self._ahead.follow(request_ahead(self._state, axis, self.snapshot()), image)
 
+    def start(self, task: Task, total: int = 0) -> None:
+        """Start `task`, and tell at once, for its first words may have to wait for the thread.
+
+        Raises
+        ------
+        MedSAMLiteError
+            If a job is in flight.
+        """
+        self.live.stop()
+        settling = self._runner.settling
+        self._runner.start(task)
+        self._task = task
+        self._state.done, self._state.total = 0, total
+        self._state.busy = True
+        waiting = "Waiting for the last step of what was cancelled..."
+        self._state.tell(waiting if settling else "Starting...")
+
     def segment(self, request: Request, desk: Desk, stopped: SegmentTask | None = None) -> None:
         """Start a run, or go on with one that was `stopped`.
 
@@ -112,7 +129,7 @@ class Runs:
         self._desks.labelled(desk)
         around = Surroundings(self._state, self._engine, self._shown, self._on_segmented)
         answered = None if stopped is None else stopped.answered
-        self._start(SegmentTask(request, desk, around, answered), total=0)
+        self.start(SegmentTask(request, desk, around, answered))
         self.forget_stopped()
 
     def go_on(self) -> None:
@@ -130,7 +147,7 @@ class Runs:
 
     def measure_presets(self) -> None:
         """Time the presets; errors as `segment`."""
-        self._start(MeasureTask(self._state, self._engine), total=len(PRESETS))
+        self.start(MeasureTask(self._state, self._engine), total=len(PRESETS))
 
     def cancel(self) -> None:
         """Stop the task in flight and keep what it has done."""
@@ -162,17 +179,6 @@ class Runs:
         if image == self._state.image:
             self._drop_voxels()
             self._ahead.stop()
-
-    def _start(self, task: Task, total: int) -> None:
-        """Start `task`, and tell at once, for its first words may have to wait for the thread."""
-        self.live.stop()
-        settling = self._runner.settling
-        self._runner.start(task)
-        self._task = task
-        self._state.done, self._state.total = 0, total
-        self._state.busy = True
-        waiting = "Waiting for the last step of what was cancelled..."
-        self._state.tell(waiting if settling else "Starting...")
 
     def _on_segmented(self, task: SegmentTask, ending: Ending, last_word: str) -> None:
         self._task = None

@@ -15,7 +15,7 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import WINDOWS, CTWindow, parse_window, window_named
 from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
 from napari_medsam_lite.gui.viewer.canvas_text import CanvasText
-from napari_medsam_lite.gui.viewer.geometry import finest, glance
+from napari_medsam_lite.gui.viewer.geometry import finest, glance, held_by
 from napari_medsam_lite.gui.viewer.window_drag import WindowDrag
 
 NEARLY_NONE = 0.01
@@ -74,6 +74,12 @@ class WindowLink:
         low, high = map(float, self._image.contrast_limits)
         return (low + high) / 2, high - low
 
+    @property
+    def of_file(self) -> str | None:
+        """The window that the file of the image brought, as the state has it; None if none."""
+        held = None if self._image is None else held_by(self._image).get("window")
+        return None if held is None else _named(CTWindow(*held))
+
     def choose(self, level: float, width: float) -> None:
         """Make level and width the window.
 
@@ -82,8 +88,7 @@ class WindowLink:
         UnsupportedImageError
             If the width is not positive.
         """
-        window = CTWindow(level, width)
-        self._state.window = f"{window.level:.6g},{window.width:.6g}"
+        self._state.window = _named(CTWindow(level, width))
 
     def choose_number(self, number: int) -> None:
         """Choose the window that is `number` in the list, from 1; no more than there are."""
@@ -190,3 +195,7 @@ class WindowLink:
         self._told = shown
         self._text.show("" if shown is None else f"L {shown[0]:.5g}  W {shown[1]:.5g}")
         self.moved.emit(shown)
+
+
+def _named(window: CTWindow) -> str:
+    return f"{window.level:.6g},{window.width:.6g}"

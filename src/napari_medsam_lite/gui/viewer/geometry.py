@@ -166,7 +166,8 @@ def glance(image: Image) -> Volume:
     volume = to_volume(snapshot_of(image, first))
     z, y, x = volume.sample.shape[:3]
     steps = max(z // GLANCE_SLICES, 1), max(y // GLANCE_ROWS, 1), max(x // GLANCE_ROWS, 1)
-    return Volume(volume.sample[tuple(slice(None, None, step) for step in steps)])
+    coarse = volume.sample[tuple(slice(None, None, step) for step in steps)]
+    return Volume(coarse, modality=volume.modality)
 
 
 def transform(layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
 from napari_medsam_lite.gui.viewer.geometry import finest, fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
-from napari_medsam_lite.io.metadata import KEY
+from napari_medsam_lite.io.metadata import CLASSES, KEY
 
 FINGERPRINT, ROLE = "fingerprint", "role"
 
@@ -186,7 +186,8 @@ class ImageLayers:
         """Whether only the user can tell if `layer` is the image's."""
         pair = image, layer
         named = layer.name == f"{image.name} {ROLES[type(layer)]}"
-        return pair not in self._refused and (named or pair in self._former)
+        from_file = CLASSES in held_by(layer)
+        return pair not in self._refused and (named or from_file or pair in self._former)
 
     def _refuse(self, offered: list[Shapes | Labels], image: Image) -> None:
         for layer in offered:
@@ -256,7 +257,9 @@ def _is_ours(layer: Layer) -> bool:
 
 def _mark(layer: Layer, voxels: _Voxels) -> None:
     """Tie `layer` to the image's voxels, and give it the exact geometry of the image's file."""
-    mark = {FINGERPRINT: voxels.fingerprint, ROLE: ROLES[type(layer)]}
+    mark: dict[str, Any] = {FINGERPRINT: voxels.fingerprint, ROLE: ROLES[type(layer)]}
+    if CLASSES in (held := held_by(layer)):
+        mark[CLASSES] = held[CLASSES]
     layer.metadata = {**layer.metadata, KEY: {**held_by(voxels.image), **mark}}
 
 

@@ -8,7 +8,8 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
-from napari_medsam_lite.gui.viewer.geometry import fits, place_of
+from napari_medsam_lite.gui.viewer.geometry import fits, held_by, place_of
+from napari_medsam_lite.io.metadata import CLASSES
 
 Rgba = tuple[float, float, float, float]
 
@@ -66,6 +67,8 @@ def segments_of(layer: Labels) -> Segmentation:
     named = {}
     if {"index", "name"} <= set(features):
         named = {int(n): str(t) for n, t in zip(features["index"], features["name"], strict=True)}
+    known = held_by(layer).get(CLASSES, ())
+    codes = {(each.number, each.name): each.code for each in known}
     colors, found = _colors_of(layer), Segmentation()
     for number in sorted({*named, *np.unique(np.asarray(layer.data)).tolist()} - {0}):
         name, color = named.get(number, ""), color_of(number)
@@ -73,7 +76,10 @@ def segments_of(layer: Labels) -> Segmentation:
             red, green, blue = (round(255 * part) for part in colors[number][:3])
             color = (red, green, blue)
         unnamed = name == f"Segment {number}"
-        found = found.put(Segment(name="" if unnamed else name, number=number, color=color))
+        code = codes.get((number, name))
+        found = found.put(
+            Segment(name="" if unnamed else name, number=number, color=color, code=code)
+        )
     first = found.segments[0].number if found.segments else 0
     return Segmentation(found.segments, first)
 
