@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
@@ -70,6 +70,8 @@ class Segment:
         `Place` -> what is known of the mask there.
     visible, locked : bool
         Whether it is shown, and whether nothing may change its voxels.
+    key_boxes : sequence of Box3D
+        More of `boxes`, for those who call them so.
     """
 
     boxes: tuple[Box3D, ...] = ()
@@ -81,6 +83,10 @@ class Segment:
     records: Mapping[Place, SliceRecord] = field(default_factory=dict, hash=False)
     visible: bool = True
     locked: bool = False
+    key_boxes: InitVar[Sequence[Box3D]] = ()
+
+    def __post_init__(self, key_boxes: Sequence[Box3D]) -> None:
+        object.__setattr__(self, "boxes", (*self.boxes, *key_boxes))
 
     @property
     def title(self) -> str:
@@ -143,14 +149,27 @@ class Segmentation:
 
     Attributes
     ----------
-    segments : tuple of Segment
-        Each with a number of its own.
+    segments : sequence of Segment
+        Each with a number of its own, or 0 before it is `numbered`. Kept as a tuple.
     current : int
         The number of the one that new boxes belong to; 0 if there is none.
     """
 
-    segments: tuple[Segment, ...] = ()
+    segments: Sequence[Segment] = ()
     current: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(self.segments))
+
+    def numbered(self) -> Segmentation:
+        """With a number for each segment: those without one get the next that is free."""
+        taken = {each.number for each in self.segments} - {0}
+        free = (number for number in range(1, len(self.segments) + len(taken) + 1))
+        unused = (number for number in free if number not in taken)
+        return replace(
+            self,
+            segments=[s if s.number else replace(s, number=next(unused)) for s in self.segments],
+        )
 
     def get(self, number: int) -> Segment | None:
         """The segment of that number, if there is one."""
