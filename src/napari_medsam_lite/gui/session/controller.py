@@ -316,8 +316,9 @@ class SessionController:
             self.warn(last_word)
             return
         self.state.tell(last_word)
-        if self._open and task.desk.image == self.state.image:
-            self._read_ahead(task.request)
+        if self._open:
+            if task.desk.image == self.state.image:
+                self._read_ahead(task.request)
             self._live.go()
 
     def _on_drawn(self, desk: Desk, edit: Any) -> None:
