@@ -198,3 +198,16 @@ def test_a_step_is_not_taken_back_from_another_array():
     LabelPainter(labels, 0, [4], "keep", step).paint(ITEMS[0])
     with pytest.raises(MedSAMLiteError, match="another shape"):
         step.revert(np.zeros((3, 5, 5), np.uint8))
+
+
+def test_what_is_protected_from_now_on_stays():
+    labels = np.zeros((3, 2, 4), np.uint8)
+    step = Step(0, labels.shape)
+    painter = LabelPainter(labels, 0, [4, 5], "overwrite", step)
+    painter.paint(item(0, [[1, 1, -1, -1]]))
+    held = np.zeros(labels.shape, bool)
+    held[1, 0, 3] = True
+    painter.protect(held, [4])
+    painter.paint(item(1, [[1, 1, 1, 1]]))
+    assert labels[1, 0].tolist() == [4, 4, 5, 0]
+    assert step.labels == {4, 5}

@@ -76,3 +76,14 @@ def test_what_is_gone_is_forgotten(stack):
 def test_serials_grow():
     first = next_serial()
     assert next_serial() > first
+
+
+def test_what_came_later_is_found_wherever_it_stands(stack):
+    first, second, bone, third = (
+        Done(target, serial=next_serial()) for target in ("liver", "liver", "bone", "liver")
+    )
+    for entry in (first, second, bone, third):
+        stack.push(entry)
+    stack.undo("liver")
+    assert stack.later(first) == [second, third]
+    assert stack.later(third) == []

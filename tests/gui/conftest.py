@@ -199,3 +199,15 @@ def finish(session, qtbot):
         qtbot.waitUntil(lambda: not session.state.busy)
 
     return finish
+
+
+@pytest.fixture
+def live(session, image, viewer, qtbot):
+    """The session with live answers, on slice 4; called, it waits for the answer on its way."""
+    session.state.live, session.state.read_ahead = True, False
+    viewer.dims.set_current_step(0, 4)
+
+    def wait():
+        qtbot.waitUntil(lambda: not session.runs.live.waits)
+
+    return wait

@@ -85,6 +85,16 @@ class Step:
         """Memory of all patches."""
         return sum(change.nbytes for change in self.changes.values())
 
+    @property
+    def labels(self) -> frozenset[int]:
+        """The labels that voxels had before or have after, where these are not the same."""
+        found: set[int] = set()
+        for change in self.changes.values():
+            others = change.before != change.after
+            for patch in (change.before, change.after):
+                found.update(np.unique(patch[others]).tolist())
+        return frozenset(found - {0})
+
     def add(self, index: int, change: Change, plane: LabelArray) -> None:
         """A slice, `plane` by now, was changed, perhaps again."""
         earlier = self.changes.get(index)
@@ -136,10 +146,6 @@ class LabelPainter:
         See `core.settings.Overlap`.
     step : Step, optional
         Is told every change, for undo.
-    held : ndarray, optional
-        Bool, of the labels' shape: voxels that stay as they are, as a person painted them.
-    locked : collection of int
-        Labels whose voxels stay as they are.
 
     Attributes
     ----------
@@ -155,17 +161,27 @@ class LabelPainter:
         ids: Sequence[int],
         overlap: Overlap,
         step: Step | None = None,
-        held: NDArray[np.bool_] | None = None,
-        locked: Collection[int] = (),
     ) -> None:
-        self._planes = planes_across(labels, axis)
-        self._held = None if held is None else planes_across(held, axis)
-        self._locked = sorted(locked)
+        self._planes, self._axis = planes_across(labels, axis), axis
+        self.protect(None, ())
         self._ids, self._overlap, self._step = list(ids), parse_overlap(overlap), step
         self._known = np.unique(self._ids)
         self.withheld: dict[int, int] = {}
         self._ranks: dict[int, NDArray[np.int64]] = {}
         self._best: dict[int, NDArray[np.float16]] = {}
+
+    def protect(self, held: NDArray[np.bool_] | None, locked: Collection[int]) -> None:
+        """Let voxels stay as they are from now on.
+
+        Parameters
+        ----------
+        held : ndarray or None
+            Bool, of the labels' shape: voxels that a person painted.
+        locked : collection of int
+            Labels whose voxels stay.
+        """
+        self._held = None if held is None else planes_across(held, self._axis)
+        self._locked = sorted(locked)
 
     def paint(self, item: SliceMask) -> None:
         """Write one mask; `item.object` is its place in `ids`."""

@@ -69,6 +69,11 @@ class UndoStack(Generic[E]):
         """What was taken back from `target` last."""
         return _last(self._undone, target)
 
+    def later(self, entry: E) -> list[E]:
+        """What was done to the target of `entry` after it, also if it was taken back since."""
+        everything = (*self._done, *self._undone)
+        return [e for e in everything if e.target == entry.target and e.serial > entry.serial]
+
     def undo(self, target: Hashable) -> E | None:
         """Count what was done to `target` last as taken back, and return it."""
         return _move(target, self._done, self._undone)

@@ -27,7 +27,7 @@ def widget(qtbot, viewer, engine, image):
     widget = MedSAMLiteWidget(viewer, engine)
     qtbot.addWidget(widget)
     widget.session.layers.labels_made(image).data[4, 3:7, 2:5] = 1
-    widget.session.desks.chosen().recount([4])
+    widget.session.desks.chosen().masks.recount([4])
     widget.session.segments.begin("liver")
     yield widget
     widget.session.close()

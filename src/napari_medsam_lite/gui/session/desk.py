@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
-from napari_medsam_lite.engine.painting import LabelArray, room_for
-from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.engine.undo import UndoStack
+from napari_medsam_lite.gui.session.desk_labels import DeskLabels
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.viewer.box_layer import (
     DRAWING,
@@ -29,12 +24,19 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     names_of_boxes,
     number_boxes,
 )
-from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.clicks import drop_a_click
-from napari_medsam_lite.gui.viewer.geometry import slice_count, transform
-from napari_medsam_lite.gui.viewer.label_layer import dress_labels, highest_label, segments_of
+from napari_medsam_lite.gui.viewer.geometry import slice_count
+from napari_medsam_lite.gui.viewer.label_layer import (
+    can_take_masks,
+    dress_labels,
+    highest_label,
+    segments_of,
+)
 
-MM3_PER_ML = 1000.0
+Learn = Callable[[Segmentation], Segmentation]
+
+
+BOXES = "the change of boxes"
 
 
 class Desk:
@@ -65,15 +67,17 @@ class Desk:
     ) -> None:
         self.image, self.segmentation = image, Segmentation()
         self.boxes: Shapes | None = None
-        self.labels: Labels | None = None
-        self.brush: Brush | None = None
+        self.masks: DeskLabels | None = None
         self.leading: tuple[int, ...] = ()
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
         self._moving: Edit | None = None
-        self._tally: Tally | None = None
-        self._array: weakref.ref[LabelArray] | None = None
         self._quiet = False
+
+    @property
+    def labels(self) -> Labels | None:
+        """The layer of the masks, if there is one."""
+        return None if self.masks is None else self.masks.layer
 
     def attach(self, layer: Layer) -> None:
         """Take a layer of the image's on."""
@@ -83,31 +87,29 @@ class Desk:
             self.take_boxes()
             layer.text = NUMBERS
             layer.events.data.connect(self._on_boxes)
+            layer.events.features.connect(self._on_features)
             layer.mouse_drag_callbacks.append(self._on_drag)
         elif isinstance(layer, Labels):
-            self.labels = layer
-            self.brush = Brush(layer, lambda: self.segmentation.locked, self.recount)
-            self._array = weakref.ref(layer.data)
-            self._tally = Tally(self._volume())
-            for found in segments_of(layer).segments:
-                known = self.segmentation.get(found.number)
-                if known is None or not known.name:
-                    same = replace(
-                        known or found, name=found.name, color=found.color, code=found.code
-                    )
-                    self.segmentation = self.segmentation.put(same)
+            self.masks = DeskLabels(
+                layer,
+                self.leading or (0,) * (layer.ndim - 3),
+                lambda: self.segmentation.locked,
+                lambda: self._changed(self),
+                self._on_other_labels,
+            )
+            self._take_segments(segments_of(layer))
         self.show(self.segmentation)
 
     def detach(self, layer: Layer) -> None:
         """Let go of a layer of the same kind as `layer`."""
         if isinstance(layer, Shapes) and self.boxes is not None:
             self.boxes.events.data.disconnect(self._on_boxes)
+            self.boxes.events.features.disconnect(self._on_features)
             self.boxes.mouse_drag_callbacks.remove(self._on_drag)
             self.boxes = self._known = self._moving = None
-        elif isinstance(layer, Labels) and self.labels is not None:
-            if self.brush is not None:
-                self.brush.close()
-            self.labels = self.brush = self._tally = self._array = None
+        elif isinstance(layer, Labels) and self.masks is not None:
+            self.masks.close()
+            self.masks = None
 
     def close(self) -> None:
         """Let go of both layers."""
@@ -136,7 +138,7 @@ class Desk:
             edit = last
             edit.after = segmentation
         else:
-            edit = Edit(self.image, what, self.segmentation, segmentation, leading=self.leading)
+            edit = Edit(self.image, what, self.segmentation, segmentation)
             self._edits.push(edit)
         self.show(segmentation)
         return edit
@@ -180,79 +182,29 @@ class Desk:
 
     def size_of(self, number: int) -> tuple[int, float]:
         """Slices and millilitres of a segment's mask."""
-        if self._tally is None:
-            return 0, 0.0
-        per_voxel = abs(float(np.linalg.det(transform(self.image)[0][-3:, -3:])))
-        return self._tally.slices(number), self._tally.voxels(number) * per_voxel / MM3_PER_ML
+        return (0, 0.0) if self.masks is None else self.masks.size_of(number)
 
-    def recount(self, indices: Any) -> None:
-        """Voxels on these slices across the first axis were changed."""
-        if self._tally is not None:
-            self._tally.recount(indices)
-            self._changed(self)
-
-    def recount_edit(self, edit: Edit) -> None:
-        """The voxels of an edit were changed."""
-        found: set[int] = set()
-        for step in edit.steps:
-            if step.axis == 0:
-                found.update(step.changes)
-            else:
-                for change in step.changes.values():
-                    found.update(range(change.window[0].start, change.window[0].stop))
-        self.recount(sorted(found))
-        self._edits.trim()  # the edit has grown
-
-    def array(self, numbers: list[int]) -> LabelArray:
-        """The labels' array, with room for `numbers`; another one than before ends its edits.
-
-        Raises
-        ------
-        MedSAMLiteError
-            If a number is too high for a Labels layer of 16 bits.
-        """
-        assert self.labels is not None
-        if self._array is None or self._array() is not self.labels.data:
-            self._edits.forget(self.image)  # the user has put another array there
-        roomy = room_for(self.labels.data, numbers)
-        if roomy is not self.labels.data:
-            self.labels.data = roomy
-        if self._array is None or self._array() is not self.labels.data:
-            self._array, self._tally = weakref.ref(self.labels.data), Tally(self._volume())
-        return self._volume()
+    def learn(self, edit: Edit, learnt: Learn) -> None:
+        """More is known of masks since `edit`, which was not the last one perhaps."""
+        edit.after = learnt(edit.after)
+        for later in self._edits.later(edit):
+            later.before, later.after = learnt(later.before), learnt(later.after)
+        self._edits.trim()
+        self.show(learnt(self.segmentation))
 
     def turn_to(self, leading: tuple[int, ...]) -> None:
         """Look at another volume of an image of more than three dimensions."""
-        if leading != self.leading:
-            self.leading = leading
-            if self.labels is not None:
-                self._tally = Tally(self._volume())
-                self._changed(self)
-
-    def _volume(self, leading: tuple[int, ...] | None = None) -> LabelArray:
-        """The labels of the volume looked at, or of another: a view."""
-        assert self.labels is not None
-        data: LabelArray = np.asarray(self.labels.data)
-        volume: LabelArray = data[self.leading if leading is None else leading]
-        return volume
+        self.leading = leading
+        if self.masks is not None:
+            self.masks.turn_to(leading)
 
     def apply(self, edit: Edit, back: bool) -> None:
-        """Take `edit` back, or do it again; voxels that were changed by hand since stay.
-
-        Raises
-        ------
-        MedSAMLiteError
-            If the labels are another array by now; the image's edits are dropped then.
-        """
-        if edit.steps and self.labels is not None:
-            if self._array is None or self._array() is not self.labels.data:
-                self._edits.forget(self.image)
-                raise MedSAMLiteError(
-                    "The labels were replaced by others since, so what was painted on the old ones "
-                    "cannot be taken back or repeated."
-                )
-            for step in reversed(edit.steps) if back else edit.steps:
-                (step.revert if back else step.repeat)(self._volume(edit.leading))
+        """Take `edit` back, or do it again; voxels that were changed by hand since stay."""
+        written = edit.written[::-1] if back else edit.written
+        if self.masks is not None:
+            for part in written:
+                volume = self.masks.volume(part.leading)
+                (part.step.revert if back else part.step.repeat)(volume)
         boxes = edit.boxes[0 if back else 1]
         if boxes is not None and self.boxes is not None:
             with self._unheard():
@@ -260,14 +212,8 @@ class Desk:
             self._known = boxes
         wanted = edit.before if back else edit.after
         self.show(wanted.seen_as(self.segmentation))
-        self.recount_edit(edit)
-        if edit.steps and self.labels is not None:
-            self.labels.refresh(extent=False)
-
-    def held(self) -> NDArray[np.bool_] | None:
-        """The voxels of the volume looked at that a person painted."""
-        held = None if self.brush is None else self.brush.held
-        return None if held is None else held[self.leading]
+        if written and self.masks is not None:
+            self.masks.show(written)
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:
@@ -303,12 +249,37 @@ class Desk:
         if now == (self._known if self._moving is None else self._moving.boxes[1]):
             return
         if self._moving is None:
-            self._moving = self._edit_of(self.segmentation, self.segmentation)
+            self._moving = Edit(self.image, BOXES, self.segmentation, self.segmentation)
         self._moving.boxes = self._known, now
         self._drawn(self, self._moving, True)
 
-    def _edit_of(self, before: Segmentation, after: Segmentation) -> Edit:
-        return Edit(self.image, "the change of boxes", before, after, leading=self.leading)
+    def _on_features(self, _: Any) -> None:
+        """A person gave a box to another segment, in napari's table of features perhaps."""
+        shapes, known = self.boxes, self._known
+        # While a box is drawn, there is one more than known: it is not done yet.
+        if shapes is not None and known is not None and shapes.nshapes == len(known.kinds):
+            self.take_boxes()
+
+    def _on_other_labels(self) -> None:
+        """The labels are another array: what was done to the old one is gone with it."""
+        layer = self.labels
+        assert layer is not None
+        self._edits.forget(self.image)
+        self.detach(layer)
+        if can_take_masks(layer, self.image):
+            self.attach(layer)
+        else:
+            self._changed(self)
+
+    def _take_segments(self, others: Segmentation) -> None:
+        """Know the segments of labels too; those that have no name here yet get it."""
+        found = self.segmentation
+        for other in others.segments:
+            known = found.get(other.number)
+            if known is None or not known.name:
+                same = replace(known or other, name=other.name, color=other.color, code=other.code)
+                found = found.put(same)
+        self.segmentation = replace(found, current=found.current or others.current)
 
     def _after_drawing(self) -> None:
         if self.boxes is not None:
@@ -332,7 +303,7 @@ class Desk:
             if after != before:
                 self.show(after)
             return
-        edit, self._moving = self._moving or self._edit_of(before, after), None
+        edit, self._moving = self._moving or Edit(self.image, BOXES, before, after), None
         edit.boxes = known, now
         self._edits.push(edit)
         self.show(after)

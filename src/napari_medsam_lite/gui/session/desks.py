@@ -15,6 +15,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.request import chosen_image
 from napari_medsam_lite.gui.session.state import SessionState
+from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.clicks import drop_clicks
 from napari_medsam_lite.gui.viewer.geometry import leading_index, shown_axis
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
@@ -107,9 +108,7 @@ class Desks:
         self._keys.remove(layer)
         for image, desk in list(self._desks.items()):
             if layer == image:
-                desk.close()
-                del self._desks[image]
-                self._edits.forget(image)
+                self._drop(image)
             elif layer in (desk.boxes, desk.labels):
                 desk.detach(layer)
                 self._edits.forget(image)
@@ -118,24 +117,27 @@ class Desks:
     def part(self, image: Image) -> None:
         """The image's voxels are others now: nothing that was outlined is theirs."""
         self.layers.part(image)
-        desk = self._desks.pop(image, None)
-        if desk is not None:
-            desk.close()
-        self._edits.forget(image)
+        self._drop(image)
         self._on_image()
 
     def undo(self) -> str:
-        """Take back what this dock did last to the chosen image; returns what is to be told."""
-        return self._move(self._edits.undo, back=True)
+        """Take back what this dock did last to the chosen image; returns what is to be told.
+
+        Raises
+        ------
+        MedSAMLiteError
+            If it concerns a segment that is locked.
+        """
+        return self._move(self._edits.undoable, self._edits.undo, back=True)
 
     def redo(self) -> str:
         """Do again what was taken back last; as `undo`."""
-        return self._move(self._edits.redo, back=False)
+        return self._move(self._edits.redoable, self._edits.redo, back=False)
 
     def undo_latest(self) -> str:
         """As `undo`, but a stroke of the brush is taken back where that is what was done last."""
         desk = self.chosen()
-        edit, brush = self._edits.undoable(desk.image), desk.brush
+        edit, brush = self._edits.undoable(desk.image), _brush_of(desk)
         if brush is not None and brush.last_done > (edit.serial if edit else 0):
             brush.undo()
             return "The last stroke was taken back."
@@ -144,7 +146,7 @@ class Desks:
     def redo_latest(self) -> str:
         """As `redo`, but the stroke is repeated where that was done first of both."""
         desk = self.chosen()
-        edit, brush = self._edits.redoable(desk.image), desk.brush
+        edit, brush = self._edits.redoable(desk.image), _brush_of(desk)
         if (
             brush is not None
             and brush.next_undone
@@ -170,18 +172,32 @@ class Desks:
         state.z_from, state.z_to = first, min(last, state.z_last)
         self._showing = False
 
-    def _move(self, move: Callable[[Image], Edit | None], back: bool) -> str:
+    def _move(
+        self,
+        look: Callable[[Image], Edit | None],
+        move: Callable[[Image], Edit | None],
+        back: bool,
+    ) -> str:
         desk = self.chosen()
-        edit = move(desk.image)
-        try:
-            if edit is not None:
-                desk.apply(edit, back)
-        finally:
-            self.tell_undo()
+        edit = look(desk.image)
         if edit is None:
             return ""
+        edit.check_locks(each for each in desk.segmentation.segments if each.locked)
+        move(desk.image)
+        desk.apply(edit, back)
+        self.tell_undo()
         how = "taken back" if back else "done again"
         return f"{edit.what[0].upper()}{edit.what[1:]} of {desk.image.name} was {how}."
+
+    def _drop(self, image: Image) -> None:
+        """Let go of the image's layers, which are nobody's now."""
+        desk = self._desks.pop(image, None)
+        for layer in () if desk is None else (desk.boxes, desk.labels):
+            if layer is not None:
+                self._keys.remove(layer)
+        if desk is not None:
+            desk.close()
+        self._edits.forget(image)
 
     def _of(self, image: Image) -> Desk:
         if image not in self._desks:
@@ -221,3 +237,7 @@ class Desks:
         number, image = state.segmentation.current, state.image
         if not self._showing and number and image in self._desks:
             self._desks[image].limit(number, self._axis, state.z_from, state.z_to)
+
+
+def _brush_of(desk: Desk) -> Brush | None:
+    return None if desk.masks is None else desk.masks.brush

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from napari.layers import Image
 
-from napari_medsam_lite.core.segmentation import Segmentation
+from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.segmentation import Segment, Segmentation
 from napari_medsam_lite.engine.painting import Step
 from napari_medsam_lite.engine.undo import next_serial
 from napari_medsam_lite.gui.viewer.box_layer import Boxes
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What was written into one volume of the labels; `leading` is its place among others."""
+
+    step: Step
+    leading: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -23,13 +33,11 @@ class Edit:
     what : str
         In a few words, for "... was taken back".
     before, after : Segmentation
-        `after` may grow, as long as answers to the gesture come in.
+        Both may learn more of masks, as long as answers to this edit or to earlier ones come in.
     boxes : tuple of Boxes or None
         Before and after, where boxes were changed.
-    steps : list of Step
+    written : list of Written
         What was written into the labels, in order.
-    leading : tuple of int
-        Which volume, of an image of more than three dimensions.
     serial : int
         See `engine.undo.next_serial`.
     """
@@ -39,11 +47,21 @@ class Edit:
     before: Segmentation
     after: Segmentation
     boxes: tuple[Boxes | None, Boxes | None] = (None, None)
-    steps: list[Step] = field(default_factory=list)
-    leading: tuple[int, ...] = ()
+    written: list[Written] = field(default_factory=list)
     serial: int = field(default_factory=next_serial)
 
     @property
     def nbytes(self) -> int:
         """Memory of the patches."""
-        return sum(step.nbytes for step in self.steps)
+        return sum(part.step.nbytes for part in self.written)
+
+    def check_locks(self, locked: Iterable[Segment]) -> None:
+        """Raise MedSAMLiteError if a segment that is `locked` would be changed by undo or redo."""
+        for segment in locked:
+            number = segment.number
+            comes_or_goes = None in (self.before.get(number), self.after.get(number))
+            if comes_or_goes or any(number in part.step.labels for part in self.written):
+                raise MedSAMLiteError(
+                    f"{self.what[0].upper()}{self.what[1:]} concerns {segment.title}, which is "
+                    "locked; unlock it first."
+                )

@@ -68,7 +68,12 @@ class LiveTask(Task):
         gone = [pair for pair, boxes in wanted.items() if not boxes]
         numbers = self._numbers or [number for number, _ in gone]
         self._writer = MaskWriter(
-            desk, settings.axis, numbers, settings.overlap, request.keep_painted
+            desk,
+            settings.axis,
+            numbers,
+            settings.overlap,
+            request.keep_painted,
+            request.snapshot.leading,
         )
         for number, index in gone:
             self._writer.erase(number, index)
@@ -124,13 +129,8 @@ class LiveTask(Task):
 
     def keep(self) -> None:
         """Add what was written to the edit, and show it."""
-        if not self._writer.step.changes:
-            return
-        self._writer.redraw(thumbnail=False)
-        self.edit.steps.append(self._writer.step)
-        self.edit.after = self._writer.noted(self.desk.segmentation)
-        self.desk.show(self.edit.after)
-        self.desk.recount_edit(self.edit)
+        if self._writer.has_written:
+            self._writer.keep_with(self.edit, thumbnail=False)
 
     def interrupt(self) -> None:
         """Cut the encoding in flight short."""
@@ -182,7 +182,7 @@ class Live:
         self._ask, self._ready, self._done = ask, ready, done
         self._task: LiveTask | None = None
         self._wanted: Wanted = {}
-        self._edit: tuple[Desk, Edit] | None = None
+        self._latest: tuple[Desk, Edit, Request] | None = None
 
     def on_drawn(self, desk: Desk, edit: Edit, moving: bool) -> None:
         """A person changed boxes, or is `moving` one: ask for the masks of those that were."""
@@ -191,9 +191,9 @@ class Live:
         request = self._ask(desk)
         if request is None:
             return
-        if self._edit is not None and self._edit[0] is not desk:
+        if self._latest is not None and not _same_place(self._latest, (desk, edit, request)):
             self.stop()
-        self._edit = desk, edit
+        self._latest = desk, edit, request
         self._wanted |= wanted_by(desk, edit, request.settings.axis)
         # While it moves, an answer to where it was a moment ago is shown, or none would ever be.
         if not (moving and self.waits):
@@ -201,30 +201,35 @@ class Live:
 
     def go(self) -> None:
         """Answer what is wanted, unless a run is in flight: then after it."""
-        if self._edit is None or not self._wanted or self._state.busy:
+        if self._latest is None or not self._wanted or self._state.busy:
             return
-        desk, edit = self._edit
-        request = self._ask(desk)
-        if request is None:
-            return
+        # As it was asked, for the viewer may show another image, volume or axis by now.
+        desk, edit, request = self._latest
         self._cancel()
+        wanted = _allowed(self._wanted, desk)
+        if not wanted:
+            self._wanted = {}
+            self._state.tell("What this box belongs to is locked, so its mask stays as it is.")
+            return
         try:
+            if any(wanted.values()):
+                self._runner.check_free()  # before the labels are touched
             self._ready(desk)
-            wanted, self._wanted = _allowed(self._wanted, desk), {}
             task = LiveTask(request, wanted, desk, edit, self._engine, self._state, self._on_ended)
             if task.is_only_erasing:
+                self._wanted = {}
                 task.on_ended(Ending("finished"))
                 return
             self._runner.start(task)
         except MedSAMLiteError as error:
             self._state.tell(str(error), problem=True)
             return
-        self._task = task
+        self._task, self._wanted = task, {}
 
     def stop(self) -> None:
         """Drop what is wanted and what is on its way."""
         self._cancel()
-        self._wanted, self._edit = {}, None
+        self._wanted, self._latest = {}, None
 
     @property
     def waits(self) -> bool:
@@ -232,9 +237,9 @@ class Live:
         return self._task is not None
 
     def concerns(self, layer: Any) -> bool:
-        """Whether the answer on its way needs `layer`."""
-        task = self._task
-        return task is not None and layer in (task.desk.image, task.desk.labels, task.desk.boxes)
+        """Whether what is wanted or on its way needs `layer`."""
+        desk = None if self._latest is None else self._latest[0]
+        return desk is not None and layer in (desk.image, desk.labels, desk.boxes)
 
     def _cancel(self) -> None:
         """Drop the answer on its way; what it was asked is wanted again."""
@@ -257,8 +262,8 @@ def wanted_by(desk: Desk, edit: Edit, axis: int) -> Wanted:
     before, after = (_by_place(desk, boxes, axis) for boxes in edit.boxes)
     changed = [place for place in {**before, **after} if before.get(place) != after.get(place)]
     wanted = {place: after.get(place, []) for place in changed}
-    left = {number for number, _ in after}
-    for number in {number for number, _ in before} - left:
+    was, left = (set() if boxes is None else boxes.numbers for boxes in edit.boxes)
+    for number in was - left:
         # The last box of a segment takes all that the network painted of it away.
         segment = desk.segmentation.get(number)
         places = segment.records if segment is not None else {}
@@ -284,7 +289,17 @@ def _lies_inside(drawn: DrawnBox, desk: Desk, axis: int) -> bool:
     return True
 
 
+def _same_place(one: tuple[Desk, Edit, Request], other: tuple[Desk, Edit, Request]) -> bool:
+    """Whether both ask about slices across the same axis of the same volume."""
+    (desk, _, first), (other_desk, _, second) = one, other
+    return (
+        desk is other_desk
+        and first.settings.axis == second.settings.axis
+        and first.snapshot.leading == second.snapshot.leading
+    )
+
+
 def _allowed(wanted: Wanted, desk: Desk) -> Wanted:
-    """What may be changed: nothing of locked segments."""
-    locked = desk.segmentation.locked
-    return {place: boxes for place, boxes in wanted.items() if place[0] not in locked}
+    """What may be changed: nothing of segments that are locked, or gone."""
+    free = {each.number for each in desk.segmentation.segments if not each.locked}
+    return {place: boxes for place, boxes in wanted.items() if place[0] in free}

@@ -189,8 +189,9 @@ class Runs:
             self._warn(last_word)
             return
         self._state.tell(last_word)
-        if self._open and task.desk.image == self._state.image:
-            self._read_ahead(task.request)
+        if self._open:
+            if task.desk.image == self._state.image:
+                self._read_ahead(task.request)
             self.live.go()
 
     def _live_request(self, desk: Desk) -> Request | None:

@@ -12,6 +12,7 @@ from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter
+from napari_medsam_lite.gui.thread.runner import IN_PROGRESS
 from napari_medsam_lite.gui.viewer.box_layer import Boxes, move_boxes, selected_rows
 from napari_medsam_lite.gui.viewer.geometry import shown_plane, slice_count
 
@@ -153,28 +154,31 @@ class SegmentActions:
         Raises
         ------
         MedSAMLiteError
-            If it is locked.
+            If it is locked, or a run is in progress.
         """
         desk, segment = self._desk(), self._segment(number)
         if segment.locked:
             raise MedSAMLiteError(f"{segment.title} is locked; unlock it to delete it.")
-        writer = self._erased(desk, number)
+        if self._state.busy:
+            raise MedSAMLiteError(IN_PROGRESS)
+        writers = self._erased(desk, number)
         before = None if desk.boxes is None else Boxes.of(desk.boxes)
         edit = desk.change(desk.segmentation.drop(number), f"the deletion of {segment.title}")
-        if writer is not None and writer.step.changes:
-            edit.steps.append(writer.step)
-            desk.recount_edit(edit)
-            writer.redraw()
+        for writer in writers:
+            writer.keep_with(edit)
         if before is not None:
             edit.boxes = before, desk.without_boxes_of(number)
 
-    def _erased(self, desk: Desk, number: int) -> MaskWriter | None:
-        if desk.labels is None:
-            return None
-        writer = MaskWriter(desk, 0, [number], "overwrite", keep_painted=False)
-        for index in range(desk.slice_count):
-            writer.erase(number, index)
-        return writer
+    def _erased(self, desk: Desk, number: int) -> list[MaskWriter]:
+        """What erased the segment from each volume."""
+        writers = []
+        for leading in desk.masks.volumes() if desk.masks is not None else ():
+            writer = MaskWriter(desk, 0, [number], "overwrite", False, leading)
+            for index in range(desk.slice_count):
+                writer.erase(number, index)
+            if writer.has_written:
+                writers.append(writer)
+        return writers
 
     def _segment(self, number: int) -> Segment:
         segment = self._desk().segmentation.get(number)

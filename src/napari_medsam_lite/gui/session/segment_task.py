@@ -91,7 +91,12 @@ class SegmentTask(Task):
         self._objects = request.object_labels
         settings = request.settings
         self._writer = MaskWriter(
-            desk, settings.axis, self._objects, settings.overlap, request.keep_painted
+            desk,
+            settings.axis,
+            self._objects,
+            settings.overlap,
+            request.keep_painted,
+            request.snapshot.leading,
         )
         self._before = painted_on(desk.segmentation, self._objects, settings.axis)
 
@@ -150,7 +155,6 @@ class SegmentTask(Task):
             if ending.how == "finished":
                 self._erase_what_was_left()
             self._keep()
-            self._writer.redraw()
         if ending.how == "finished":
             state.done = state.total
         self._around.ended(self, ending, self.report.sentence(ending, self._writer.withheld))
@@ -161,11 +165,8 @@ class SegmentTask(Task):
 
     def _keep(self) -> None:
         """What the run did, as one edit."""
-        if self._writer.step.changes:
-            after = self._writer.noted(self.desk.segmentation)
-            edit = self.desk.change(after, "the run")
-            edit.steps.append(self._writer.step)
-            self.desk.recount_edit(edit)
+        if self._writer.has_written:
+            self._writer.keep_with(self.desk.change(self.desk.segmentation, "the run"))
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""
@@ -177,7 +178,7 @@ class SegmentTask(Task):
         shown = self._around.shown(self.desk.image)
         changed = {Plane(self.request.settings.axis, item.index) for item in masks}
         if shown is None or shown in changed:
-            self._writer.redraw(thumbnail=False)
+            self._writer.redraw()
 
     def _erase_what_was_left(self) -> None:
         """Remove what earlier runs painted and this one, finished, has found nothing for."""

@@ -11,6 +11,7 @@ from napari_medsam_lite.core.settings import Overlap
 from napari_medsam_lite.engine.painting import LabelPainter, Step
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.gui.session.desk import Desk
+from napari_medsam_lite.gui.session.edit import Edit, Written
 
 
 class MaskWriter:
@@ -28,6 +29,8 @@ class MaskWriter:
         See `core.settings.Overlap`.
     keep_painted : bool
         Whether voxels that a person painted stay.
+    leading : tuple of int
+        The volume, of an image of more than three dimensions.
 
     Raises
     ------
@@ -36,24 +39,34 @@ class MaskWriter:
     """
 
     def __init__(
-        self, desk: Desk, axis: int, numbers: list[int], overlap: Overlap, keep_painted: bool
+        self,
+        desk: Desk,
+        axis: int,
+        numbers: list[int],
+        overlap: Overlap,
+        keep_painted: bool,
+        leading: tuple[int, ...],
     ) -> None:
-        assert desk.labels is not None
+        assert desk.masks is not None
         self.desk, self.axis, self._numbers = desk, axis, numbers
-        self._layer = desk.labels
-        volume = desk.array(numbers)
-        self._array = desk.labels.data
-        self.step = Step(axis, volume.shape)
-        held = desk.held() if keep_painted else None
-        self._painter = LabelPainter(
-            volume, axis, numbers, overlap, self.step, held, desk.segmentation.locked
-        )
+        self._masks, self._keep_painted = desk.masks, keep_painted
+        self._masks.make_room(numbers)
+        self._array = self._masks.layer.data
+        self._leading = leading
+        volume = self._masks.volume(self._leading)
+        self._step = Step(axis, volume.shape)
+        self._painter = LabelPainter(volume, axis, numbers, overlap, self._step)
         self._records: dict[int, dict[Place, SliceRecord | None]] = {}
 
     @property
     def is_current(self) -> bool:
         """Whether the labels are still the array that the task began with."""
-        return self.desk.labels == self._layer and self._layer.data is self._array
+        return self.desk.masks is self._masks and self._masks.layer.data is self._array
+
+    @property
+    def has_written(self) -> bool:
+        """Whether any voxel was changed."""
+        return bool(self._step.changes)
 
     @property
     def withheld(self) -> int:
@@ -61,7 +74,7 @@ class MaskWriter:
         return sum(self._painter.withheld.values())
 
     def paint(self, item: SliceMask) -> SliceRecord:
-        """Write one mask, and return what is known of it.
+        """Write one mask, if its segment is there and not locked; returns what is known of it.
 
         Raises
         ------
@@ -70,20 +83,36 @@ class MaskWriter:
         """
         if not self.is_current:
             raise MedSAMLiteError(
-                f"The labels of {self._layer.name} were replaced, so the run was stopped."
+                f"The labels of {self._masks.layer.name} were replaced, so the run was stopped."
             )
-        self._painter.paint(item)
         number = self._numbers[item.object]
         record = item.record(number)
-        self._note(number, item.index, record if item.area else None)
+        segment = self.desk.segmentation.get(number)
+        if segment is not None and not segment.locked:
+            self._protect()
+            self._painter.paint(item)
+            self._note(number, item.index, record if item.area else None)
         return record
 
     def erase(self, number: int, index: int) -> None:
         """Remove what the network painted of a segment on a slice."""
+        self._protect()
         self._painter.erase(number, index)
         self._records.setdefault(number, {})[self.axis, index] = None
 
-    def noted(self, segmentation: Segmentation) -> Segmentation:
+    def keep_with(self, edit: Edit, thumbnail: bool = True) -> None:
+        """Make what was written a part of `edit`, and show it."""
+        written = Written(self._step, self._leading)
+        edit.written.append(written)
+        self.desk.learn(edit, self._noted)
+        self._masks.show([written], thumbnail)
+
+    def _protect(self) -> None:
+        """A person may have painted, or locked a segment, since the last mask."""
+        held = self._masks.held(self._leading) if self._keep_painted else None
+        self._painter.protect(held, self.desk.segmentation.locked)
+
+    def _noted(self, segmentation: Segmentation) -> Segmentation:
         """`segmentation` with what is known of the masks that were written."""
         for number, found in self._records.items():
             segment = segmentation.get(number)
@@ -93,9 +122,9 @@ class MaskWriter:
                 segmentation = segmentation.put(replace(segment, records=records))
         return segmentation
 
-    def redraw(self, thumbnail: bool = True) -> None:
-        """Show what was written."""
-        self._layer.refresh(extent=False, thumbnail=thumbnail)
+    def redraw(self) -> None:
+        """Show what was written, while more is to come."""
+        self._masks.layer.refresh(extent=False, thumbnail=False)
 
     def _note(self, number: int, index: int, record: SliceRecord | None) -> None:
         place = self.axis, index

@@ -259,6 +259,11 @@ class Boxes:
             and self.features.equals(other.features)
         )
 
+    @property
+    def numbers(self) -> set[int]:
+        """The segments that have a box."""
+        return set(_segment_numbers(self.features, len(self.kinds)))
+
     def put_into(self, shapes: Shapes) -> None:
         """Make the layer's shapes these; the caller sees to it that nobody listens."""
         shapes.selected_data = set()

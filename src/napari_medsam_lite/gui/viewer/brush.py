@@ -14,6 +14,8 @@ from qtpy.QtCore import QTimer
 from napari_medsam_lite.engine.undo import next_serial
 
 Index = tuple[NDArray[np.intp], ...]
+MOST_STROKES = 100
+"""That can be taken back: napari keeps as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class Brush:
         self._done: list[Stroke] = []
         self._undone: list[Stroke] = []
         self._held: NDArray[np.bool_] | None = None
+        self._for_good: NDArray[np.bool_] | None = None
         self._fresh: list[Any] = []
         layer.events.paint.connect(self._on_paint)
 
@@ -72,24 +75,29 @@ class Brush:
         return self._undone[-1].serial if self._undone else 0
 
     def undo(self) -> None:
-        """Take the latest stroke back, as napari does."""
-        stroke = self._done.pop()
-        self._layer.undo()
-        self._undone.append(stroke)
-        self._mark()
-        self._changed(_slices(stroke.index, self._layer.ndim))
+        """Take the latest stroke back, as napari does; what is locked by now stays."""
+        self._done_undone(self._done, self._undone, self._layer.undo)
 
     def redo(self) -> None:
-        """Paint the stroke again that was taken back last, as napari does."""
-        stroke = self._undone.pop()
-        self._layer.redo()
-        self._done.append(stroke)
+        """Paint the stroke again that was taken back last; as `undo`."""
+        self._done_undone(self._undone, self._done, self._layer.redo)
+
+    def _done_undone(
+        self, source: list[Stroke], goal: list[Stroke], move: Callable[[], None]
+    ) -> None:
+        stroke = source.pop()
+        before = self._layer.data[stroke.index]
+        move()
+        after, locked = self._layer.data[stroke.index], list(self._locked())
+        self._put_back(stroke.index, before, np.isin(before, locked) | np.isin(after, locked))
+        goal.append(stroke)
         self._mark()
         self._changed(_slices(stroke.index, self._layer.ndim))
 
-    def forget(self) -> None:
-        """Hold nothing any more: what was painted may be replaced from now on."""
-        self._done, self._undone, self._held = [], [], None
+    def _put_back(self, index: Index, labels: NDArray[Any], where: NDArray[np.bool_]) -> None:
+        if where.any():
+            self._layer.data[tuple(axis[where] for axis in index)] = labels[where]
+            self._layer.refresh()
 
     def _on_paint(self, event: Any) -> None:
         self._undone.clear()
@@ -99,6 +107,8 @@ class Brush:
         if self._held is None or self._held.shape != self._layer.data.shape:
             self._held = np.zeros(self._layer.data.shape, bool)
         self._held[index] = True
+        if len(self._done) > MOST_STROKES:
+            self._keep_for_good(self._done.pop(0))
         self._fresh += event.value
         # Later, for the bucket tells its history before it writes.
         QTimer.singleShot(0, self._settle)
@@ -106,23 +116,24 @@ class Brush:
     def _settle(self) -> None:
         """Put back what was taken from locked segments, or given to them, and tell."""
         atoms, self._fresh = self._fresh, []
-        locked, taken = list(self._locked()), False
+        locked = list(self._locked())
         for atom in reversed(atoms):
             index, before, after = _opened(atom)
-            kept = np.isin(before, locked) | np.isin(after, locked)
-            if kept.any():
-                self._layer.data[tuple(axis[kept] for axis in index)] = before[kept]
-                taken = True
-        if taken:
-            self._layer.refresh()
+            self._put_back(index, before, np.isin(before, locked) | np.isin(after, locked))
         if atoms:
             changed = [_slices(_opened(atom)[0], self._layer.ndim) for atom in atoms]
             self._changed(np.unique(np.concatenate(changed)))
 
+    def _keep_for_good(self, stroke: Stroke) -> None:
+        assert self._held is not None
+        if self._for_good is None:
+            self._for_good = np.zeros_like(self._held)
+        self._for_good[stroke.index] = True
+
     def _mark(self) -> None:
         if self._held is None:
             return
-        self._held[:] = False
+        self._held[:] = False if self._for_good is None else self._for_good
         for stroke in self._done:
             self._held[stroke.index] = True
 

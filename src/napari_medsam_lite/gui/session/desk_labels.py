@@ -1,0 +1,121 @@
+"""The Labels layer of a desk: its volumes, their figures, and the person who paints in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_medsam_lite.engine.painting import LabelArray, room_for
+from napari_medsam_lite.engine.tally import Tally
+from napari_medsam_lite.gui.session.edit import Written
+from napari_medsam_lite.gui.viewer.brush import Brush
+from napari_medsam_lite.gui.viewer.geometry import transform
+
+MM3_PER_ML = 1000.0
+
+
+class DeskLabels:
+    """What masks are written into, volume by volume.
+
+    Parameters
+    ----------
+    layer : Labels
+        Listened to until `close`.
+    leading : tuple of int
+        The volume looked at, of a layer of more than three dimensions.
+    locked : callable
+        The labels that nobody may change.
+    counted : callable
+        Is told when figures have changed.
+    replaced : callable
+        Is told when the layer has another array.
+    """
+
+    def __init__(
+        self,
+        layer: Labels,
+        leading: tuple[int, ...],
+        locked: Callable[[], frozenset[int]],
+        counted: Callable[[], None],
+        replaced: Callable[[], None],
+    ) -> None:
+        self.layer, self.leading = layer, leading
+        self.brush = Brush(layer, locked, self.recount)
+        self._counted, self._replaced = counted, replaced
+        self._tally = Tally(self.volume(leading))
+        self._widening = False
+        layer.events.data.connect(self._on_data)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.brush.close()
+        self.layer.events.data.disconnect(self._on_data)
+
+    def volume(self, leading: tuple[int, ...]) -> LabelArray:
+        """One volume's labels: a view."""
+        data: LabelArray = np.asarray(self.layer.data)
+        volume: LabelArray = data[leading]
+        return volume
+
+    def volumes(self) -> Iterable[tuple[int, ...]]:
+        """The place of each volume."""
+        return np.ndindex(self.layer.data.shape[: max(self.layer.ndim - 3, 0)])
+
+    def held(self, leading: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """The voxels of a volume that a person painted; None if there are none."""
+        held = self.brush.held
+        return None if held is None else held[leading]
+
+    def turn_to(self, leading: tuple[int, ...]) -> None:
+        """Look at another volume."""
+        if leading != self.leading:
+            self.leading = leading
+            self._tally = Tally(self.volume(leading))
+            self._counted()
+
+    def make_room(self, numbers: list[int]) -> None:
+        """Widen the array's type if `numbers` need that.
+
+        Raises
+        ------
+        MedSAMLiteError
+            If a number is too high for a Labels layer of 16 bits.
+        """
+        roomy = room_for(self.layer.data, numbers)
+        if roomy is not self.layer.data:
+            self._widening = True
+            try:
+                self.layer.data = roomy
+            finally:
+                self._widening = False
+            self._tally = Tally(self.volume(self.leading))
+
+    def size_of(self, number: int) -> tuple[int, float]:
+        """Slices and millilitres of a segment's mask in the volume looked at."""
+        per_voxel = abs(float(np.linalg.det(transform(self.layer)[0][-3:, -3:])))
+        return self._tally.slices(number), self._tally.voxels(number) * per_voxel / MM3_PER_ML
+
+    def recount(self, indices: Iterable[int]) -> None:
+        """Voxels on these slices across the first axis were changed."""
+        self._tally.recount(indices)
+        self._counted()
+
+    def show(self, written: Iterable[Written], thumbnail: bool = True) -> None:
+        """Voxels were written, or put back: count and draw them."""
+        found: set[int] = set()
+        for step in (part.step for part in written if part.leading == self.leading):
+            if step.axis == 0:
+                found.update(step.changes)
+            else:
+                for change in step.changes.values():
+                    found.update(range(change.window[0].start, change.window[0].stop))
+        self.recount(sorted(found))
+        self.layer.refresh(extent=False, thumbnail=thumbnail)
+
+    def _on_data(self, _: Any) -> None:
+        if not self._widening:
+            self._replaced()
