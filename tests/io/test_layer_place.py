@@ -25,8 +25,14 @@ def test_labels_on_an_image_of_napari_nifti_lie_where_its_file_says():
 
 
 @pytest.mark.parametrize(
-    "change", [{"affine": np.eye(3)}, {"affine": None}, {"coordinate_system": "LPS+"}, {"affine": 2 * OBLIQUE}]
-)  # fmt: skip
+    "change",
+    [
+        {"affine": np.eye(3)},
+        {"affine": None},
+        {"coordinate_system": "LPS+"},
+        {"affine": 2 * OBLIQUE},
+    ],
+)
 def test_what_is_only_like_it_is_not_believed(change):
     world, metadata = as_napari_nifti(OBLIQUE)
     found = labels_in_place(LABELS, world, metadata | change)
