@@ -61,7 +61,7 @@ class Person:
     def beat(self) -> None:
         """Note how long the event loop stood still, while something was computed."""
         now = time.perf_counter()
-        computing = self.state.busy or self.widget.session._live.waits
+        computing = self.state.busy or self.widget.session.runs.live.waits
         if computing and self.last_beat:
             self.beats.append(now - self.last_beat)
         self.last_beat = now if computing else 0.0
@@ -129,7 +129,7 @@ class Person:
         )
         self.state.tell("")
         gesture()
-        live = self.widget.session._live
+        live = self.widget.session.runs.live
         self.hand.until(lambda: not live.waits and "score" in self.state.message)
         done = time.perf_counter()
         self.hand.until(lambda: drawn and drawn[-1] >= done - 0.02, 2, must=False)
@@ -199,7 +199,9 @@ class Person:
         shapes.mode = "select"
         hand.press_at(QPoint(*hand.on_screen(self.state.image, (shapes.data[0][0] + corner) / 2)))
         self.picture("box-selected")
-        dragged = self.answered(lambda: hand.drag(self.state.image, corner, np.add(corner, (0, 8, 8))))
+        dragged = self.answered(
+            lambda: hand.drag(self.state.image, corner, np.add(corner, (0, 8, 8)))
+        )
         self.picture("corner-dragged")
         print(f"corner dragged: mask {dragged:.2f} s after the release, {self.state.message}")
         hand.key("Escape")

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from napari_medsam_lite.core.boxes import Box2D, Box3D
     from napari_medsam_lite.core.errors import MedSAMLiteError
+    from napari_medsam_lite.core.segmentation import Segment, Segmentation
     from napari_medsam_lite.core.volume import Volume
     from napari_medsam_lite.core.window import CTWindow
     from napari_medsam_lite.engine.predictor import VolumePredictor
@@ -22,6 +23,8 @@ _HOMES = {
     "Box3D": "core.boxes",
     "CTWindow": "core.window",
     "MedSAMLiteError": "core.errors",
+    "Segment": "core.segmentation",
+    "Segmentation": "core.segmentation",
     "Volume": "core.volume",
     "VolumePredictor": "engine.predictor",
     "read_volume": "io.formats",
@@ -34,6 +37,8 @@ __all__ = [
     "Box3D",
     "CTWindow",
     "MedSAMLiteError",
+    "Segment",
+    "Segmentation",
     "Volume",
     "VolumePredictor",
     "__version__",

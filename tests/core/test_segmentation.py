@@ -1,11 +1,17 @@
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import PromptError
+from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import (
+    UNLIKE,
     Segment,
+    Segmentation,
     count_slices,
     group_by_label,
     number_names,
@@ -72,3 +78,35 @@ def test_numbers_of_names_are_the_labels_in_order(names):
     for name, number in zip(names, numbers, strict=True):
         assert not name or number == numbers[names.index(name)]
         assert name or numbers.count(number) == 1
+
+
+def test_a_new_segment_has_a_colour_unlike_the_others():
+    segmentation = Segmentation().begin()
+    taken = replace(segmentation.segments[0], color=color_of(2))
+    segmentation = segmentation.put(taken).begin()
+    assert segmentation.current_segment.number == 2
+    assert math.dist(segmentation.current_segment.color, color_of(2)) >= UNLIKE
+    for _ in range(60):
+        segmentation = segmentation.begin()
+    assert len(segmentation.segments) == 62
+
+
+def test_segments_begin_are_put_and_dropped():
+    segmentation = Segmentation().begin(taken=4).begin()
+    assert [each.number for each in segmentation.segments] == [5, 6]
+    named = replace(segmentation.get(5), name="liver", locked=True)
+    segmentation = segmentation.put(named)
+    assert segmentation.get(5).title == "liver"
+    assert segmentation.get(6).title == "Segment 6"
+    assert segmentation.locked == {5}
+    assert segmentation.drop(6).current == 5
+    assert segmentation.drop(5).current == 6
+    assert segmentation.drop(5).drop(6) == Segmentation()
+
+
+def test_undo_leaves_eyes_and_locks_alone():
+    before = Segmentation().begin().begin()
+    now = before.put(replace(before.get(1), name="liver", visible=False, locked=True))
+    seen = before.seen_as(replace(now, current=1))
+    assert (seen.get(1).name, seen.get(1).visible, seen.get(1).locked) == ("", False, True)
+    assert seen.current == 1

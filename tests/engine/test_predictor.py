@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from napari_medsam_lite import Box2D, Box3D, CTWindow, Volume, VolumePredictor
+from napari_medsam_lite import (
+    Box2D,
+    Box3D,
+    CTWindow,
+    Segment,
+    Segmentation,
+    Volume,
+    VolumePredictor,
+)
 from napari_medsam_lite.core.errors import (
     BackendUnavailableError,
     CheckpointError,
@@ -201,3 +209,23 @@ def test_the_same_volume_and_window_are_not_read_again(predictor, volume, monkey
     monkeypatch.setattr(CTWindow, "fit", lambda *_: pytest.fail("the volume was read again"))
     predictor.set_volume(volume, "liver", axis=1)
     assert predictor.limits == limits
+
+
+def test_named_segments_come_back_with_what_is_known(predictor, volume):
+    predictor.set_volume(volume)
+    boxes = [Box3D(3, 28, 38, 3, 72, 92), Box3D(5, 28, 38, 5, 72, 92)]
+    wanted = Segmentation(
+        [Segment(name="liver", key_boxes=boxes), Segment(name="spleen", number=1, boxes=boxes[:1])]
+    )
+    result = predictor.segment(wanted, step="1")
+    assert [(s.name, s.number) for s in result.segmentation.segments] == [
+        ("liver", 2),
+        ("spleen", 1),
+    ]
+    ids = [2, 2, 1]
+    expected = predictor.segment_volume([*boxes, boxes[0]], ids=ids, step="1")
+    np.testing.assert_array_equal(result.labels, expected)
+    assert set(result.scores[2]) == {3, 4, 5}
+    assert set(result.sources[2].values()) <= {"predicted", "between"}
+    with pytest.raises(PromptError, match="no box of liver"):
+        predictor.segment(Segmentation([Segment(name="liver")]))

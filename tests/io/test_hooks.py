@@ -356,3 +356,16 @@ def test_a_real_folder_opens_in_napari(shared_dicom):
     # z, y, x of the first voxel, as its file has it (LPS).
     np.testing.assert_allclose(layer.translate, (-804.5, -437.51171875, -249.51171875))
     assert viewer.dims.axis_labels == ("z", "y", "x")
+
+
+def test_boxes_of_one_name_are_one_segments_key_boxes():
+    boxes = [
+        Box3D(1, 2, 3, 1, 9, 9, key=1),
+        Box3D(0, 1, 1, 0, 5, 5),
+        Box3D(2, 2, 3, 2, 8, 9, key=2),
+    ]
+    volume = Volume(np.zeros((4, 12, 12), np.uint8))
+    *_, (_, look, kind) = hooks.case_layers(Case(volume, boxes), ["liver", "", "liver"])
+    assert kind == "shapes"
+    assert look["features"]["label"] == (1, 2, 1)
+    assert look["features"]["name"] == ["liver", "", "liver"]

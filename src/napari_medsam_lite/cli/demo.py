@@ -21,6 +21,7 @@ from napari_medsam_lite.cli.screen import can_open_window
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.files import check_writable, make_folder
+from napari_medsam_lite.core.labelset import class_named
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.formats import write_labels
 from napari_medsam_lite.io.overlay import save_overlay
@@ -95,7 +96,8 @@ def segment_sample(sample: Sample, settings: Settings, output: str) -> dict[str,
         },
     )
     folder = make_folder(output)
-    write_labels(folder / LABELS, labels, sample.volume)
+    classes = [class_named(i, name) for i, name in enumerate(sample.names, start=1)]
+    write_labels(folder / LABELS, labels, sample.volume, classes=classes)
     save_overlay(folder / OVERLAY, sample.volume, labels, sample.boxes, limits=predictor.limits)
     save_run(folder / RUN, record, sample.volume.affine)
     return summary(record, predictor.device, folder)
@@ -131,6 +133,6 @@ def open_napari() -> int:
     viewer = napari.Viewer()
     viewer.open_sample(PLUGIN, "ct_phantom")
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    widget.add_sample_box(ct_phantom().boxes[0])
+    widget.suggest_box()
     napari.run()
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
@@ -13,6 +13,9 @@ from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of
 
 Source = Literal["predicted", "between"]
 """Where a mask comes from: the network, or interpolated between two slices that were asked."""
+UNLIKE = 90.0
+"""Between red, green and blue of two colours (0..255 each) that are told apart."""
+COLORS_TRIED = 20
 Place = tuple[int, int]
 """An axis that slices lie across, and a slice."""
 
@@ -67,6 +70,8 @@ class Segment:
         `Place` -> what is known of the mask there.
     visible, locked : bool
         Whether it is shown, and whether nothing may change its voxels.
+    key_boxes : sequence of Box3D
+        More of `boxes`, for those who call them so.
     """
 
     boxes: tuple[Box3D, ...] = ()
@@ -74,10 +79,14 @@ class Segment:
     number: int = 0
     color: Color = (230, 159, 0)
     code: Code | None = None
-    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    records: Mapping[Place, SliceRecord] = field(default_factory=dict)
+    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict, hash=False)
+    records: Mapping[Place, SliceRecord] = field(default_factory=dict, hash=False)
     visible: bool = True
     locked: bool = False
+    key_boxes: InitVar[Sequence[Box3D]] = ()
+
+    def __post_init__(self, key_boxes: Sequence[Box3D]) -> None:
+        object.__setattr__(self, "boxes", (*self.boxes, *key_boxes))
 
     @property
     def title(self) -> str:
@@ -140,14 +149,27 @@ class Segmentation:
 
     Attributes
     ----------
-    segments : tuple of Segment
-        Each with a number of its own.
+    segments : sequence of Segment
+        Each with a number of its own, or 0 before it is `numbered`. Kept as a tuple.
     current : int
         The number of the one that new boxes belong to; 0 if there is none.
     """
 
-    segments: tuple[Segment, ...] = ()
+    segments: Sequence[Segment] = ()
     current: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(self.segments))
+
+    def numbered(self) -> Segmentation:
+        """With a number for each segment: those without one get the next that is free."""
+        taken = {each.number for each in self.segments} - {0}
+        free = (number for number in range(1, len(self.segments) + len(taken) + 1))
+        unused = (number for number in free if number not in taken)
+        return replace(
+            self,
+            segments=[s if s.number else replace(s, number=next(unused)) for s in self.segments],
+        )
 
     def get(self, number: int) -> Segment | None:
         """The segment of that number, if there is one."""
@@ -166,7 +188,8 @@ class Segmentation:
     def begin(self, taken: int = 0) -> Segmentation:
         """With one more segment, current now, its number higher than any here and than `taken`."""
         number = max([taken, *(each.number for each in self.segments)]) + 1
-        return replace(self.put(Segment(number=number, color=color_of(number))), current=number)
+        begun = Segment(number=number, color=self._free_color(number))
+        return replace(self.put(begun), current=number)
 
     def put(self, segment: Segment) -> Segmentation:
         """With `segment` in the place of the one of its number, or as the last."""
@@ -185,6 +208,15 @@ class Segmentation:
             return replace(self, segments=left)
         place = min(numbers.index(number), len(left) - 1)
         return Segmentation(left, left[place].number if left else 0)
+
+    def _free_color(self, number: int) -> Color:
+        """The colour of `number`, or of a higher one where a segment has nearly that colour."""
+        taken = [each.color for each in self.segments]
+        offered = [color_of(number + further) for further in range(COLORS_TRIED)]
+        return max(
+            offered,
+            key=lambda color: min((math.dist(color, t) for t in taken), default=UNLIKE) >= UNLIKE,
+        )
 
     def seen_as(self, other: Segmentation) -> Segmentation:
         """With eyes, locks and current segment as in `other`: what undo leaves alone."""

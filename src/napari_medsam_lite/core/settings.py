@@ -27,7 +27,7 @@ Step = Literal["auto", "1", "2", "3", "4"]
 Between two slices that agree, masks are interpolated; where they do not, the network is asked too.
 """
 
-STEP_MM = 5.0
+STEP_MM = 6.0
 SPACING_ROUNDING = 1e-3
 
 Overlap = Literal["keep", "overwrite", "logit"]

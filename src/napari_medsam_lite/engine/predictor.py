@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
-from napari_medsam_lite.core.segmentation import count_slices, group_by_label
+from napari_medsam_lite.core.segmentation import (
+    Place,
+    Segmentation,
+    SliceRecord,
+    count_slices,
+    group_by_label,
+)
 from napari_medsam_lite.core.settings import (
     AUTO,
     Detail,
@@ -30,6 +37,7 @@ from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.painting import LabelPainter, empty_labels
 from napari_medsam_lite.engine.prepared import PreparedVolume, prepare_volume
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.segmented import Segmented
 from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.engine.timings import Timings
 from napari_medsam_lite.model.weights import Checkpoint
@@ -211,6 +219,45 @@ class VolumePredictor:
             if progress is not None:
                 progress(done, total)
         return labels
+
+    def segment(
+        self,
+        segmentation: Segmentation,
+        overlap: Overlap = "logit",
+        detail: Detail = "auto",
+        step: Step = "auto",
+    ) -> Segmented:
+        """Labels of named segments, each with its boxes, and what is known of each mask.
+
+        Parameters
+        ----------
+        segmentation : Segmentation
+            Segments without a number get the next that is free.
+        overlap, detail, step : str
+            See `core.settings`.
+
+        Raises
+        ------
+        PromptError
+            If a segment has no box, or one lies outside the volume.
+        """
+        asked = segmentation.numbered()
+        boxes = [box for each in asked.segments for box in each.boxes]
+        ids = [each.number for each in asked.segments for _ in each.boxes]
+        for each in asked.segments:
+            if not each.boxes:
+                raise PromptError(f"There is no box of {each.title}; draw one.")
+        axis, records = self._chosen().axis, dict[int, dict[Place, SliceRecord]]()
+
+        def note(item: SliceMask) -> None:
+            if item.area:
+                number = asked.segments[item.object].number
+                records.setdefault(number, {})[axis, item.index] = item.record(number)
+
+        labels = self.segment_volume(boxes, overlap, "guided", ids, None, detail, step, note)
+        for each in asked.segments:
+            asked = asked.put(replace(each, records=records.get(each.number, {})))
+        return Segmented(labels, asked)
 
     def segment_from_labels(
         self, labels: NDArray[np.integer[Any]], progress: Callable[[int, int], None] | None = None

@@ -19,6 +19,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError, FileNote, MedSAMLiteError
 from napari_medsam_lite.core.label_volume import LabelVolume
+from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import CTWindow
 from napari_medsam_lite.io.affine import orientation_of
@@ -223,9 +224,9 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 def _boxes_layer(
     boxes: Sequence[Box3D], names: Sequence[str], volume: Volume, shared: dict[str, Any]
 ) -> LayerData:
-    """A rectangle a box on the slice where propagation starts; its label is the box's number."""
+    """A rectangle a box on the slice where propagation starts; boxes of one name share a label."""
     flat = volume.shape[0] == 1
-    rows = range(len(boxes))
+    known = [names[row] if row < len(names) else "" for row in range(len(boxes))]
     extents = [box.extent(0) for box in boxes]
     look = {
         "name": f"{volume.name} boxes",
@@ -236,8 +237,8 @@ def _boxes_layer(
         # In voxels: napari's own 1, or more where that would hardly be seen.
         "edge_width": max(1.0, max(volume.shape[1:]) / 300),
         "features": {
-            "label": [row + 1 for row in rows],
-            "name": [names[row] if row < len(names) else "" for row in rows],
+            "label": number_names(known),
+            "name": known,
             "first": [first for first, _ in extents],
             "last": [last for _, last in extents],
         },

@@ -25,10 +25,16 @@ def disc(index, radius, centre=(50, 60), score=0.9):
     return SliceMask(0, index, score, (int(rows[0]), int(columns[0])), logits, SHAPE)
 
 
-def test_half_way_between_two_boxes():
-    first, second = np.array([0.0, 10, 20, 30]), np.array([10.0, 10, 40, 50])
-    assert box_between(first, second, 0.5).tolist() == [5, 10, 30, 40]
+def test_the_middle_moves_evenly_and_so_does_the_square_of_each_side():
+    first, second = np.array([0.0, 0, 30, 40]), np.array([10.0, 20, 50, 20])
     assert box_between(first, second, 0).tolist() == first.tolist()
+    assert box_between(first, second, 1).tolist() == second.tolist()
+    y0, x0, y1, x1 = box_between(first, second, 0.5)
+    assert (y0 + y1, x0 + x1) == pytest.approx((45, 40))
+    assert (y1 - y0) ** 2 == pytest.approx((30**2 + 40**2) / 2)
+    assert (x1 - x0) ** 2 == pytest.approx(40**2 / 2)
+    moved = box_between(first, first + 6, 0.5)
+    assert moved.tolist() == (first + 3).tolist(), "a box that only moves keeps its size"
 
 
 @pytest.mark.parametrize("upwards", [True, False])

@@ -98,11 +98,11 @@ def test_a_side_that_moves_faster_than_anatomy_is_held_back():
 
 def test_between_key_boxes_the_box_is_interpolated_and_what_was_drawn_wins():
     answer = Scripted(lambda _: (100, 100, 110, 110))
-    run(Segment((key_box(2, (40, 40, 80, 80)), key_box(6, (60, 80, 120, 160)))), answer)
+    run(Segment((key_box(2, (40, 40, 80, 80)), key_box(6, (60, 80, 100, 120)))), answer)
     assert answer.asked[2] == [40, 40, 80, 80]
-    assert answer.asked[6] == [60, 80, 120, 160]
-    assert answer.asked[4] == [50, 60, 100, 120]
-    assert answer.asked[3] == [45, 50, 90, 100]
+    assert answer.asked[6] == [60, 80, 100, 120]
+    assert answer.asked[4] == [50, 60, 90, 100]
+    assert answer.asked[3] == [45, 50, 85, 90]
 
 
 def test_beyond_the_key_boxes_the_mask_gives_the_next_box():

@@ -907,7 +907,7 @@ def test_a_removed_image_is_let_go(session, image, viewer, engine, draw, finish)
     session.state.read_ahead = False
     assert engine._last is not None
     viewer.layers.remove(image)
-    assert engine._last is session._snapshot is None
+    assert engine._last is session.runs._snapshot is None
 
 
 def test_after_a_run_the_choices_of_now_are_read_ahead(

@@ -39,7 +39,7 @@ def live(session, image, viewer, qtbot):
     viewer.dims.set_current_step(0, 4)
 
     def wait():
-        qtbot.waitUntil(lambda: not session._live.waits)
+        qtbot.waitUntil(lambda: not session.runs.live.waits)
 
     return wait
 

@@ -12,7 +12,7 @@ from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.engine import lazy_backend
 from napari_medsam_lite.engine.segmenter import Segmenter
-from napari_medsam_lite.gui.session import controller
+from napari_medsam_lite.gui.session import runs
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.measure_task import Chosen, MeasureTask
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
@@ -25,7 +25,7 @@ def measure(session, monkeypatch, qtbot):
     """Press Measure presets, and let this be what measures."""
 
     def press(measure):
-        monkeypatch.setattr(controller, "MeasureTask", partial(MeasureTask, measure=measure))
+        monkeypatch.setattr(runs, "MeasureTask", partial(MeasureTask, measure=measure))
         session.measure_presets()
         return session.state
 
@@ -137,7 +137,7 @@ def test_measured_while_the_real_network_reads_ahead(
         remember([found], find_checkpoint(), device)
         yield Chosen(fastest, found.encode, found.decode)
 
-    monkeypatch.setattr(controller, "MeasureTask", partial(MeasureTask, measure=measure))
+    monkeypatch.setattr(runs, "MeasureTask", partial(MeasureTask, measure=measure))
     before = encoded("eager")
     session.measure_presets()
     qtbot.waitUntil(lambda: not session.state.busy, timeout=60_000)

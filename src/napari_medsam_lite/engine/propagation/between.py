@@ -21,8 +21,16 @@ FARTHEST = 8.0
 
 
 def box_between(first: Corners, second: Corners, share: float) -> Corners:
-    """The box at `share` (0..1) of the way from `first` to `second`."""
-    return first + (second - first) * share
+    """The box at `share` (0..1) of the way from `first` to `second`.
+
+    Its middle moves evenly, and the square of each side: most organs are round, and sides that
+    changed evenly would cut them.
+    """
+    middle = (1 - share) * (first[:2] + first[2:]) + share * (second[:2] + second[2:])
+    sides = np.sqrt(
+        (1 - share) * (first[2:] - first[:2]) ** 2 + share * (second[2:] - second[:2]) ** 2
+    )
+    return np.concatenate([middle - sides, middle + sides]) / 2
 
 
 def disagreement(first: SliceMask, second: SliceMask) -> str:

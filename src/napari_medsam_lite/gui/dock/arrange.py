@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from magicgui.widgets.bases import Widget
@@ -16,6 +17,18 @@ Row: TypeAlias = tuple[str, Widget | QWidget] | Widget | QWidget
 def group(title: str, *rows: Row) -> QGroupBox:
     """A titled group with one row under the other."""
     box = QGroupBox(title)
+    _fill(box, rows)
+    return box
+
+
+def plain(*rows: Row) -> QWidget:
+    """One row under the other."""
+    box = QWidget()
+    _fill(box, rows)
+    return box
+
+
+def _fill(box: QWidget, rows: Sequence[Row]) -> None:
     form = QFormLayout(box)
     form.setContentsMargins(8, 8, 8, 8)
     form.setVerticalSpacing(6)
@@ -27,7 +40,6 @@ def group(title: str, *rows: Row) -> QGroupBox:
             form.addRow(label, control)
         else:
             form.addRow(qt(row))
-    return box
 
 
 def side_by_side(*controls: Widget | QWidget) -> QWidget:

@@ -214,6 +214,7 @@ def z_field(state: SessionState, field: str, tooltip: str) -> SpinBox:
     control = named(SpinBox(min=0, max=state.z_last, tooltip=tooltip), field)
     # In a narrow dock they would leave no room for the number; the arrow keys step too.
     control.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    control.native.setStyleSheet("min-width: 36px; padding: 1px 4px;")
     bind(state, field, control)
 
     def follow(last: int) -> None:

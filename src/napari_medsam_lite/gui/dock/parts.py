@@ -9,7 +9,7 @@ from magicgui.widgets import CheckBox
 from qtpy.QtWidgets import QColorDialog, QGroupBox, QLabel, QWidget
 
 from napari_medsam_lite.gui.dock import controls
-from napari_medsam_lite.gui.dock.arrange import group, side_by_side
+from napari_medsam_lite.gui.dock.arrange import group, plain, side_by_side
 from napari_medsam_lite.gui.dock.label_sets import LabelSetChoice
 from napari_medsam_lite.gui.dock.preset_choice import preset_choice
 from napari_medsam_lite.gui.dock.segments import SegmentsTable
@@ -163,8 +163,7 @@ def network_part(session: SessionController) -> QWidget:
         session.measure_presets,
     )
     ahead = side_by_side(controls.read_ahead_choice(state), controls.on_disk_choice(state))
-    part = group(
-        "",
+    part = plain(
         ("Detail", controls.detail_choice(state)),
         ("Step", controls.step_choice(state)),
         ("Preset", preset_choice(state)),

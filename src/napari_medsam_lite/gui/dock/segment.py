@@ -23,7 +23,6 @@ from napari_medsam_lite.gui.session.state import SessionState
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_medsam_lite.core.boxes import Box3D
     from napari_medsam_lite.gui.session.engine import SessionEngine
 
 MIN_WIDTH = 280
@@ -125,9 +124,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         outside.addWidget(controls.status_line(state).native)
         show_on_buttons(self, self._shortcuts)
 
-    def add_sample_box(self, box: Box3D) -> None:
-        """Draw `box` for the user and go to its slice; see `SessionController.add_box`."""
-        self.session.add_box(box)
+    def suggest_box(self) -> None:
+        """Draw the first box that the sample carries, for the user to begin with."""
+        suggest_box(self.session)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """End the session when napari takes the widget out of its dock, as it does on close.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QModelIndex, QSize, Qt
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCompleter,
@@ -32,10 +32,12 @@ HINTS = (
     "Double-click or press F2 to name; type to find a name of the label set.",
     "Whether mask and boxes are shown.",
     "A locked segment is changed by nothing: no run, no brush, no deletion.",
-    "Slices with a mask; behind it the range, where one is set.",
+    "Slices with a mask, of those in the range where one is set.",
     "Millilitres of the mask.",
     "The network's own estimate for its worst slice, 0 to 1: look there first.",
 )
+LEAST_WIDTHS = {SIZE: 340, SLICES: 280}
+"""Pixels of the table from which a column is shown."""
 SWATCH = 14
 TICKS = """
 QTreeWidget::indicator { width: 10px; height: 10px; border: 1px solid gray; border-radius: 2px; }
@@ -88,6 +90,12 @@ class SegmentsTable(QTreeWidget):  # type: ignore[misc]
         row = max(self.fontMetrics().lineSpacing() + 8, SWATCH + 6)
         return QSize(280, row * (ROWS + 1) + 8)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """In a narrow dock names go before figures, which each row's tooltip has too."""
+        super().resizeEvent(event)
+        for column, least in LEAST_WIDTHS.items():
+            self.setColumnHidden(column, self.viewport().width() < least)
+
     def _dress(self) -> None:
         self.setObjectName("segments")
         self.setToolTip("What is outlined. New boxes belong to the selected segment.")
@@ -108,6 +116,7 @@ class SegmentsTable(QTreeWidget):  # type: ignore[misc]
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for column in range(len(HEADERS)):
             fits = QHeaderView.ResizeMode.ResizeToContents
             stretches = QHeaderView.ResizeMode.Stretch
@@ -186,18 +195,20 @@ class _Names(QStyledItemDelegate):  # type: ignore[misc]
 def _write(item: QTreeWidgetItem, segment: Segment, size: tuple[int, float]) -> None:
     slices, millilitres = size
     worst = segment.worst_score
-    spans = "".join(f" ({first}-{last})" for first, last in segment.ranges.values())
+    wanted = "".join(f"/{last - first + 1}" for first, last in segment.ranges.values())
+    spans = "".join(f" Range: {first} to {last}." for first, last in segment.ranges.values())
     texts = {
         NUMBER: str(segment.number),
         NAME: segment.title,
-        SLICES: f"{slices}{spans}",
+        SLICES: f"{slices}{wanted}",
         SIZE: f"{millilitres:.1f}" if millilitres < 100 else f"{millilitres:.0f}",
         WORST: "" if worst is None else f"{worst:.2f}",
     }
+    told = f"{segment.title}: {slices} slices, {texts[SIZE]} ml.{spans}"
     for column, text in texts.items():
         if item.text(column) != text:
             item.setText(column, text)
-        item.setToolTip(column, f"{segment.title}: {HINTS[column]}")
+        item.setToolTip(column, f"{told}\n{HINTS[column]}")
     if item.data(NUMBER, Qt.ItemDataRole.UserRole) != segment.color:
         item.setData(NUMBER, Qt.ItemDataRole.UserRole, segment.color)
         item.setIcon(NUMBER, _swatch(segment))

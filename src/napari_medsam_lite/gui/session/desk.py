@@ -23,6 +23,7 @@ from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.viewer.box_layer import (
     DRAWING,
     NUMBERS,
+    SELECTING,
     Boxes,
     dress_boxes,
     names_of_boxes,
@@ -51,7 +52,8 @@ class Desk:
     changed : callable
         Is told this desk whenever something to show has changed.
     drawn : callable
-        Is told this desk and the edit whenever a person changed boxes.
+        Is told this desk, the edit and False whenever a person changed boxes; and True while the
+        mouse still moves one, again and again with the same edit.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Desk:
         image: Image,
         edits: UndoStack[Edit],
         changed: Callable[[Desk], None],
-        drawn: Callable[[Desk, Edit], None],
+        drawn: Callable[[Desk, Edit, bool], None],
     ) -> None:
         self.image, self.segmentation = image, Segmentation()
         self.boxes: Shapes | None = None
@@ -68,6 +70,7 @@ class Desk:
         self.leading: tuple[int, ...] = ()
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
+        self._moving: Edit | None = None
         self._tally: Tally | None = None
         self._array: weakref.ref[LabelArray] | None = None
         self._quiet = False
@@ -80,6 +83,7 @@ class Desk:
             self.take_boxes()
             layer.text = NUMBERS
             layer.events.data.connect(self._on_boxes)
+            layer.mouse_drag_callbacks.append(self._on_drag)
         elif isinstance(layer, Labels):
             self.labels = layer
             self.brush = Brush(layer, lambda: self.segmentation.locked, self.recount)
@@ -98,7 +102,8 @@ class Desk:
         """Let go of a layer of the same kind as `layer`."""
         if isinstance(layer, Shapes) and self.boxes is not None:
             self.boxes.events.data.disconnect(self._on_boxes)
-            self.boxes = self._known = None
+            self.boxes.mouse_drag_callbacks.remove(self._on_drag)
+            self.boxes = self._known = self._moving = None
         elif isinstance(layer, Labels) and self.labels is not None:
             if self.brush is not None:
                 self.brush.close()
@@ -196,6 +201,7 @@ class Desk:
                 for change in step.changes.values():
                     found.update(range(change.window[0].start, change.window[0].stop))
         self.recount(sorted(found))
+        self._edits.trim()  # the edit has grown
 
     def array(self, numbers: list[int]) -> LabelArray:
         """The labels' array, with room for `numbers`; another one than before ends its edits.
@@ -281,6 +287,29 @@ class Desk:
         else:
             self.take_boxes()
 
+    def _on_drag(self, shapes: Shapes, event: Any) -> Iterator[None]:
+        """A box that the mouse moves is answered on the way; napari tells its end."""
+        yield
+        while event.type == "mouse_move":
+            if shapes.mode in SELECTING and shapes.selected_data:
+                self._follow_move()
+            yield
+
+    def _follow_move(self) -> None:
+        """Tell where a box is now, as one edit from the press to the release."""
+        if self.boxes is None or self._known is None:
+            return
+        now = Boxes.of(self.boxes)
+        if now == (self._known if self._moving is None else self._moving.boxes[1]):
+            return
+        if self._moving is None:
+            self._moving = self._edit_of(self.segmentation, self.segmentation)
+        self._moving.boxes = self._known, now
+        self._drawn(self, self._moving, True)
+
+    def _edit_of(self, before: Segmentation, after: Segmentation) -> Edit:
+        return Edit(self.image, "the change of boxes", before, after, leading=self.leading)
+
     def _after_drawing(self) -> None:
         if self.boxes is not None:
             with self._unheard():
@@ -303,10 +332,11 @@ class Desk:
             if after != before:
                 self.show(after)
             return
-        edit = Edit(self.image, "the boxes", before, after, (known, now), leading=self.leading)
+        edit, self._moving = self._moving or self._edit_of(before, after), None
+        edit.boxes = known, now
         self._edits.push(edit)
         self.show(after)
-        self._drawn(self, edit)
+        self._drawn(self, edit, False)
 
     def _numbered(self, shapes: Shapes) -> list[int]:
         current = self.segmentation.current

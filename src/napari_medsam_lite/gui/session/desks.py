@@ -43,7 +43,7 @@ class Desks:
         viewer: Any,
         state: SessionState,
         ask: Callable[[str], bool],
-        drawn: Callable[[Desk, Edit], None],
+        drawn: Callable[[Desk, Edit, bool], None],
         keys: UndoKeys,
     ) -> None:
         self._viewer, self._state, self._drawn, self._keys = viewer, state, drawn, keys

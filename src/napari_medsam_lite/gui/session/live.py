@@ -17,7 +17,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request, in_volume
-from napari_medsam_lite.gui.session.run_report import told_withheld
+from napari_medsam_lite.gui.session.run_report import InUse, told_withheld
 from napari_medsam_lite.gui.session.seen import unseen
 from napari_medsam_lite.gui.session.segment_task import Doing
 from napari_medsam_lite.gui.session.state import SessionState
@@ -85,10 +85,11 @@ class LiveTask(Task):
         """Whether there is nothing to ask."""
         return not self._asked
 
-    def work(self) -> Iterator[Doing | SliceMask]:
+    def work(self) -> Iterator[Doing | InUse | SliceMask]:
         """Ask the network, slice by slice."""
         settings = self.request.settings
         segmenter = self._engine.load(settings, lambda text: post(Doing(text)), len(self._numbers))
+        yield InUse.of(segmenter.load())
         prepared = self._engine.prepare(self.request.snapshot, settings)
         there = [(index, box) for (_, index), boxes in self._asked for box in boxes]
         self._unseen, first = unseen(prepared, there), 0
@@ -108,6 +109,8 @@ class LiveTask(Task):
         for item in items:
             if isinstance(item, Doing):
                 self._state.tell(item.text)
+            elif isinstance(item, InUse):
+                self._state.in_use = item.text
             else:
                 record = self._writer.paint(item)
                 if item.area:
@@ -181,18 +184,20 @@ class Live:
         self._wanted: Wanted = {}
         self._edit: tuple[Desk, Edit] | None = None
 
-    def on_drawn(self, desk: Desk, edit: Edit) -> None:
-        """A person changed boxes: ask for the masks of those that were."""
+    def on_drawn(self, desk: Desk, edit: Edit, moving: bool) -> None:
+        """A person changed boxes, or is `moving` one: ask for the masks of those that were."""
         if not self._state.live or desk.boxes is None:
             return
         request = self._ask(desk)
         if request is None:
             return
         if self._edit is not None and self._edit[0] is not desk:
-            self._wanted = {}
+            self.stop()
         self._edit = desk, edit
         self._wanted |= wanted_by(desk, edit, request.settings.axis)
-        self.go()
+        # While it moves, an answer to where it was a moment ago is shown, or none would ever be.
+        if not (moving and self.waits):
+            self.go()
 
     def go(self) -> None:
         """Answer what is wanted, unless a run is in flight: then after it."""
@@ -205,7 +210,7 @@ class Live:
         self._cancel()
         try:
             self._ready(desk)
-            wanted = _allowed(self._wanted, desk)
+            wanted, self._wanted = _allowed(self._wanted, desk), {}
             task = LiveTask(request, wanted, desk, edit, self._engine, self._state, self._on_ended)
             if task.is_only_erasing:
                 task.on_ended(Ending("finished"))
@@ -218,8 +223,8 @@ class Live:
 
     def stop(self) -> None:
         """Drop what is wanted and what is on its way."""
-        self._wanted, self._edit = {}, None
         self._cancel()
+        self._wanted, self._edit = {}, None
 
     @property
     def waits(self) -> bool:
@@ -232,17 +237,19 @@ class Live:
         return task is not None and layer in (task.desk.image, task.desk.labels, task.desk.boxes)
 
     def _cancel(self) -> None:
+        """Drop the answer on its way; what it was asked is wanted again."""
         task, self._task = self._task, None
         if task is not None:
+            self._wanted = task.wanted | self._wanted
             self._runner.cancel(task)
 
     def _on_ended(self, task: LiveTask, ending: Ending, last_word: str) -> None:
         if ending.how == "cancelled":
             return
         self._task = None
-        self._wanted = {}
         self._state.tell(last_word, problem=ending.how == "failed" or task.is_blind)
         self._done(task)
+        self.go()
 
 
 def wanted_by(desk: Desk, edit: Edit, axis: int) -> Wanted:

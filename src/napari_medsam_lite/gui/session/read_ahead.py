@@ -16,6 +16,7 @@ from napari.layers import Image
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request
+from napari_medsam_lite.gui.session.run_report import InUse
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.task import Ending, Task
@@ -33,10 +34,11 @@ class ReadAheadTask(Task):
         self._request, self._start = request, start
         self._engine, self._state = engine, state
 
-    def work(self) -> Iterator[str]:
-        """Yields how far it is."""
+    def work(self) -> Iterator[InUse | str]:
+        """Yields what computes, and how far it is."""
         request = self._request
         segmenter = self._engine.load(request.settings, post, len(request.boxes))
+        yield InUse.of(segmenter.load())
         yield "Reading ahead..."
         prepared = self._engine.prepare(request.snapshot, request.settings)
         if not request.boxes:
@@ -48,7 +50,11 @@ class ReadAheadTask(Task):
 
     def on_items(self, items: list[Any]) -> None:
         """Tell the latest."""
-        self._state.ahead = items[-1]
+        for item in items:
+            if isinstance(item, InUse):
+                self._state.in_use = item.text
+            else:
+                self._state.ahead = item
 
     def on_ended(self, ending: Ending) -> None:
         """A failure is not told: a run that meets it will. Nor that other work took its place."""

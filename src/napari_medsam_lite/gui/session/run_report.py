@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from napari_medsam_lite.core.segmentation import SliceRecord, extent_of, group_by_label
 from napari_medsam_lite.core.volume import Volume
@@ -13,6 +14,9 @@ from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
 from napari_medsam_lite.gui.thread.task import Ending
 from napari_medsam_lite.io.runfile import RunRecord, run_record
+
+if TYPE_CHECKING:
+    from napari_medsam_lite.acceleration.backend import Backend
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,18 @@ class Ready:
     notice: str | None
     total: int
     volume: Volume
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What really computes, with the notice on the checkpoint, in words."""
+
+    text: str
+
+    @classmethod
+    def of(cls, backend: Backend) -> InUse:
+        """The words for a backend that is loaded."""
+        return cls(told_in_use(backend.preset.name, backend.device, backend.checkpoint.notice))
 
 
 @dataclass
@@ -81,10 +97,8 @@ class RunReport:
 
     def in_use(self) -> str:
         """Preset, device and the notice on the checkpoint, for the status line."""
-        if self.ready is None:
-            return ""
-        used = f"In use: {self.ready.preset} on {self.ready.device}."
-        return f"{used} {self.ready.notice}" if self.ready.notice else used
+        ready = self.ready
+        return "" if ready is None else told_in_use(ready.preset, ready.device, ready.notice)
 
     def sentence(self, ending: Ending, withheld: int = 0) -> str:
         """The last word on the run, in a sentence or two; `withheld` voxels stayed as they were."""
@@ -142,6 +156,11 @@ class RunReport:
             slices=self.rows,
             seconds=seconds,
         )
+
+
+def told_in_use(preset: str, device: str, notice: str | None) -> str:
+    """What really computes, with the notice on the checkpoint."""
+    return " ".join(filter(None, (f"In use: {preset} on {device}.", notice)))
 
 
 def told_withheld(voxels: int, overlap: str) -> str:

@@ -38,7 +38,7 @@ DETAILS: dict[Detail, str] = {
     "close": "three close looks at each object, joined: the best masks, at three times the price",
 }
 STEPS: dict[Step, str] = {
-    "auto": "every 5 mm or so; in between only where the masks disagree",
+    "auto": "every 6 mm or so; in between only where the masks disagree",
     "1": "every slice",
     "2": "every second slice, and where the masks disagree",
     "3": "every third slice, and where the masks disagree",
