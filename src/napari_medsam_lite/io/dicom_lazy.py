@@ -82,5 +82,5 @@ def lazily(stack: Stack) -> LazySlices | None:
     if dtype is None or len(stack.slices) < LAZY_FROM:
         return None
     data = LazySlices(stack, dtype)
-    data.plane(0, len(data) // 2)  # what cannot be decoded at all is told at once
+    data.plane(0, (len(data) - 1) // 2)  # what cannot be decoded at all is told at once
     return data
