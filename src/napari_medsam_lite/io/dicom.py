@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError
@@ -107,14 +107,23 @@ def dicom_is_ours(path: Path) -> bool:
     return looks_like_dicom(path)
 
 
-def read_series(series: Series, path: Path, progress: Progress | None = None) -> Volume:
-    """Read the voxels of one of the series of `path`; errors as `read_dicom`."""
+def read_series(
+    series: Series, path: Path, progress: Progress | None = None, *, later: bool = False
+) -> Volume:
+    """Read the voxels of one of the series of `path`; errors as `read_dicom`.
+
+    With `later`, the slices of a long series are decoded as they are looked at.
+    """
     from napari_medsam_lite.io.dicom_attributes import parsing
+    from napari_medsam_lite.io.dicom_lazy import lazily
     from napari_medsam_lite.io.dicom_pixels import read_pixels
 
     stack = series.stack()
-    with parsing():
-        data, told = read_pixels(stack, progress)
+    data: Any = lazily(stack) if later else None
+    told: tuple[str, ...] = ()
+    if data is None:
+        with parsing():
+            data, told = read_pixels(stack, progress)
     files = tuple(dict.fromkeys(one.path for one in series.slices))
     middle = stack.slices[len(stack.slices) // 2]
     return Volume(

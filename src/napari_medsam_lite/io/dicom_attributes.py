@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -161,10 +162,15 @@ def read_attributes(path: Path, names: tuple[str, ...]) -> Attributes:
         If the file is damaged, or inflates to too much.
     """
     with open_inflated(path) as file:
-        data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[Tag(n) for n in names])
+        data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_tags(names)))
         syntax = data.file_meta.TransferSyntaxUID
         pixels = _pixel_element(file, syntax)
         return Attributes({e.keyword: e.value for e in data}, syntax, pixels)
+
+
+@cache
+def _tags(names: tuple[str, ...]) -> list[Any]:
+    return [Tag(name) for name in names]
 
 
 def open_inflated(path: Path) -> BinaryIO:

@@ -67,12 +67,48 @@ def read_pixels(
     return data, told
 
 
+def certain_type(slices: Sequence[Slice]) -> np.dtype[Any] | None:
+    """The type that holds whatever the slices may hold by their headers; None if that is open."""
+    kinds = [_claimed(one) for one in slices]
+    lows, highs = zip(*kinds, strict=True)
+    limits = np.iinfo(np.int16)
+    fits = limits.min <= min(lows) and max(highs) <= limits.max
+    whole = all(one.slope == 1 and one.intercept % 1 == 0 for one in slices)
+    wide = all(one.encoding.options["bits_allocated"] == 16 for one in slices)
+    return np.dtype(np.int16) if fits and whole and wide else None
+
+
+def read_slice(one: Slice, target: NDArray[Any]) -> None:
+    """Write the values of one slice into `target`, which is of `certain_type`.
+
+    Raises
+    ------
+    ValueError, OSError
+        If its file is damaged, cut short or gone.
+    UnsupportedImageError
+        If it is in colour, or compressed in a way that cannot be read.
+    """
+    (stored,) = _decoded([one])
+    try:
+        _rescale(stored, one, target)
+    except _TooWideError as error:
+        raise ValueError("its values are larger than its header says") from error
+
+
 def same_pixels(a: Slice, b: Slice) -> bool:
     """Whether two slices hold the same image, voxel for voxel."""
     with parsing():
         (one,), (other,) = _decoded([a]), _decoded([b])
     scaled = (a.slope, a.intercept) == (b.slope, b.intercept)
     return scaled and np.array_equal(one, other)
+
+
+def _claimed(one: Slice) -> tuple[float, float]:
+    """The lowest and the highest value that a slice can hold by its header."""
+    options = one.encoding.options
+    count = 1 << options["bits_stored"]
+    low = -count // 2 if options["pixel_representation"] else 0
+    return low + one.intercept, low + count - 1 + one.intercept
 
 
 def _narrowest(

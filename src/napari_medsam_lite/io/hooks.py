@@ -113,7 +113,7 @@ def _first_that_opens(
     for one in found:
         try:
             with reading(path, "a DICOM image", folder=True):
-                layers = _told_layers(Case(read_series(one, path)))
+                layers = _told_layers(Case(read_series(one, path, later=True)))
         except MedSAMLiteError as error:
             failures.append(error)
         else:
@@ -138,7 +138,7 @@ def series_layers(
         If it cannot be read, or not be segmented.
     """
     with reading(path, "a DICOM image", folder=True):
-        layers = case_layers(Case(read_series(one, path, progress)))
+        layers = case_layers(Case(read_series(one, path, progress, later=True)))
     layers[0][1]["metadata"][KEY] |= {"series": tuple(found), "chosen": one}
     return layers
 
