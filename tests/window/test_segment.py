@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,22 @@ def test_closing_the_dock_during_a_run_ends_the_thread(open_window, phantom, qtb
 
 def worker_threads():
     return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+
+
+def test_a_closed_dock_is_freed(open_window, phantom, qtbot):
+    make, viewer = open_window
+    viewer.open_sample("napari-medsam-lite", "ct_phantom")
+    window = make()
+    window.press("add_boxes")
+    left = [weakref.ref(part) for part in (window.widget, window.widget.session, window.state)]
+    viewer.window.remove_dock_widget(window.dock)
+    window.dock = window.widget = window.state = None
+
+    def gone():
+        gc.collect()
+        return [ref() for ref in left] == [None, None, None]
+
+    qtbot.waitUntil(gone)
 
 
 def test_closing_the_viewer_during_a_run_ends_the_thread(open_window, phantom, qtbot):

@@ -171,15 +171,7 @@ class LabelPainter:
         self._best: dict[int, NDArray[np.float16]] = {}
 
     def protect(self, held: NDArray[np.bool_] | None, locked: Collection[int]) -> None:
-        """Let voxels stay as they are from now on.
-
-        Parameters
-        ----------
-        held : ndarray or None
-            Bool, of the labels' shape: voxels that a person painted.
-        locked : collection of int
-            Labels whose voxels stay.
-        """
+        """Let voxels stay from now on: those `held`, bool like the labels, and `locked` labels."""
         self._held = None if held is None else planes_across(held, self._axis)
         self._locked = sorted(locked)
 

@@ -121,3 +121,30 @@ def test_layers_of_an_image_that_is_gone_have_napari_s_keys_again(session, image
     viewer.layers.remove(image)
     assert not shapes.keymap
     assert not labels.keymap
+
+
+def test_pasted_boxes_are_boxes_at_once(session, image, viewer, draw):
+    shapes = draw(BOX)
+    shapes.mode = "select"
+    shapes.selected_data = {0}
+    shapes._copy_data()
+    shapes._paste_data()
+    assert session.state.undoable == 2
+    session.undo()
+    assert len(shapes.data) == 1
+    session.redo()
+    assert list(shapes.features["label"]) == [1, 1]
+
+
+def test_what_was_taken_back_last_is_done_again_first(session, image, viewer, draw, qtbot):
+    shapes = draw(BOX)
+    layer = session.layers.labels_made(image)
+    stroke(layer, (4, 19, 29), 1, qtbot)
+    session.undo()
+    session.undo_latest()
+    assert layer.data[4, 19, 29] == 0
+    session.redo_latest()
+    assert layer.data[4, 19, 29] == 1
+    assert not shapes.data
+    session.redo_latest()
+    assert len(shapes.data) == 1

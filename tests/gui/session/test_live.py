@@ -1,6 +1,7 @@
 """What happens to live answers when something else happens in between."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -49,9 +50,9 @@ def film(session, viewer):
     return film
 
 
-def draw_on_film(session, film, time, index=4, box=BOX):
+def draw_on_film(session, film, place, index=4, box=BOX):
     shapes = session.layers.boxes_made(film)
-    shapes.add_rectangles(rectangle(box, Plane(0, index), 4, (time,)))
+    shapes.add_rectangles(rectangle(box, Plane(0, index), 4, (place,)))
     return shapes
 
 
@@ -136,6 +137,15 @@ def test_while_another_dock_computes_the_labels_are_not_touched(session, viewer,
     np.testing.assert_array_equal(labels_of(viewer), before)
 
 
+def test_a_box_drawn_just_as_an_answer_ends_is_answered(session, viewer, draw, live, segmenter):
+    draw(BOX)
+    while not segmenter.live or session.runner._answers.qsize() < 2:
+        time.sleep(0.005)  # the answer and its end wait for the main thread
+    draw(OTHER, together=True)
+    live()
+    assert (labels_of(viewer)[4] == 1).sum() == 60
+
+
 def test_boxes_across_another_axis_are_boxes_too(session, viewer, draw, live, finish):
     """The mask goes with the last box of a segment, not with the last one on these slices."""
     shapes = draw(BOX)
@@ -214,9 +224,9 @@ def test_a_run_is_taken_back_from_its_own_volume(session, viewer, film, segmente
 
 
 def test_a_segment_is_deleted_from_all_volumes(session, viewer, film, live):
-    for time in (1, 2):
-        viewer.dims.set_current_step(0, time)
-        draw_on_film(session, film, time)
+    for place in (1, 2):
+        viewer.dims.set_current_step(0, place)
+        draw_on_film(session, film, place)
         live()
     before = labels_of(viewer, "film labels").copy()
     session.segments.delete(1)

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
 from napari_medsam_lite.gui.dock import controls, parts
@@ -36,8 +36,9 @@ def _ender(session: SessionController) -> Callable[[], None]:
     """
 
     def end() -> None:
-        session.close()
+        # First, for what listens is half gone too.
         session.state.events.disconnect()
+        session.close()
 
     return end
 
@@ -88,7 +89,11 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         self._arrange(napari_viewer)
         self.setMinimumWidth(MIN_WIDTH)
         self._docked = False
-        self.destroyed.connect(_ender(self.session))
+        end = _ender(self.session)
+        self.destroyed.connect(end)
+        # Qt tells nobody where Python frees the dock first, as it does once napari has let go.
+        # Later, for Qt's objects must not be freed while Python collects.
+        weakref.finalize(self, QTimer.singleShot, 0, end).atexit = False
         self._shortcuts.open()
 
     def show_keys(self) -> None:

@@ -254,10 +254,9 @@ class Desk:
         self._drawn(self, self._moving, True)
 
     def _on_features(self, _: Any) -> None:
-        """A person gave a box to another segment, in napari's table of features perhaps."""
-        shapes, known = self.boxes, self._known
-        # While a box is drawn, there is one more than known: it is not done yet.
-        if shapes is not None and known is not None and shapes.nshapes == len(known.kinds):
+        """A person pasted boxes, or changed a box's number in napari's table of features."""
+        # While a box is drawn it is not done yet; its end is told.
+        if not getattr(self.boxes, "_is_creating", False):
             self.take_boxes()
 
     def _on_other_labels(self) -> None:

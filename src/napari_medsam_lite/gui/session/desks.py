@@ -10,7 +10,7 @@ from napari.layers import Image, Layer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
-from napari_medsam_lite.engine.undo import UndoStack
+from napari_medsam_lite.engine.undo import UndoStack, next_serial
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.request import chosen_image
@@ -144,14 +144,10 @@ class Desks:
         return self.undo()
 
     def redo_latest(self) -> str:
-        """As `redo`, but the stroke is repeated where that was done first of both."""
+        """As `redo`, but a stroke is repeated where that was taken back last."""
         desk = self.chosen()
         edit, brush = self._edits.redoable(desk.image), _brush_of(desk)
-        if (
-            brush is not None
-            and brush.next_undone
-            and (edit is None or brush.next_undone < edit.serial)
-        ):
+        if brush is not None and brush.next_undone > (edit.serial if edit else 0):
             brush.redo()
             return "The stroke was painted again."
         return self.redo()
@@ -185,6 +181,7 @@ class Desks:
         edit.check_locks(each for each in desk.segmentation.segments if each.locked)
         move(desk.image)
         desk.apply(edit, back)
+        edit.serial = next_serial()
         self.tell_undo()
         how = "taken back" if back else "done again"
         return f"{edit.what[0].upper()}{edit.what[1:]} of {desk.image.name} was {how}."

@@ -39,7 +39,7 @@ class Edit:
     written : list of Written
         What was written into the labels, in order.
     serial : int
-        See `engine.undo.next_serial`.
+        When it was done, taken back or done again last; see `engine.undo.next_serial`.
     """
 
     target: Image

@@ -215,16 +215,18 @@ class Live:
             if any(wanted.values()):
                 self._runner.check_free()  # before the labels are touched
             self._ready(desk)
-            task = LiveTask(request, wanted, desk, edit, self._engine, self._state, self._on_ended)
+            self._task = task = LiveTask(
+                request, wanted, desk, edit, self._engine, self._state, self._on_ended
+            )
             if task.is_only_erasing:
                 self._wanted = {}
                 task.on_ended(Ending("finished"))
-                return
-            self._runner.start(task)
+            else:
+                self._runner.start(task)
+                self._wanted = {}
         except MedSAMLiteError as error:
+            self._task = None
             self._state.tell(str(error), problem=True)
-            return
-        self._task, self._wanted = task, {}
 
     def stop(self) -> None:
         """Drop what is wanted and what is on its way."""
@@ -249,7 +251,8 @@ class Live:
             self._runner.cancel(task)
 
     def _on_ended(self, task: LiveTask, ending: Ending, last_word: str) -> None:
-        if ending.how == "cancelled":
+        if task is not self._task:
+            # Another has taken its place, perhaps while this one's end was waiting to be told.
             return
         self._task = None
         self._state.tell(last_word, problem=ending.how == "failed" or task.is_blind)

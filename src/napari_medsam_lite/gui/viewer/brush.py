@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ MOST_STROKES = 100
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """One stroke: where, when (see `next_serial`)."""
+    """One stroke: where, and when it was done, taken back or done again last."""
 
     index: Index
     serial: int
@@ -66,12 +66,12 @@ class Brush:
 
     @property
     def last_done(self) -> int:
-        """The serial of the latest stroke that was not taken back; 0 if there is none."""
+        """When the latest stroke was done (see `next_serial`); 0 if there is none."""
         return self._done[-1].serial if self._done else 0
 
     @property
     def next_undone(self) -> int:
-        """The serial of the stroke that was taken back last; 0 if there is none."""
+        """When a stroke was taken back last; 0 if there is none to repeat."""
         return self._undone[-1].serial if self._undone else 0
 
     def undo(self) -> None:
@@ -90,7 +90,7 @@ class Brush:
         move()
         after, locked = self._layer.data[stroke.index], list(self._locked())
         self._put_back(stroke.index, before, np.isin(before, locked) | np.isin(after, locked))
-        goal.append(stroke)
+        goal.append(replace(stroke, serial=next_serial()))
         self._mark()
         self._changed(_slices(stroke.index, self._layer.ndim))
 
