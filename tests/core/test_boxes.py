@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hn
 
-from napari_medsam_lite.core.boxes import Box2D, Box3D, tight_box
+from napari_medsam_lite.core.boxes import Box2D, Box3D, WorldBox, tight_box
 from napari_medsam_lite.core.errors import PromptError
 
 corner = st.integers(-10, 30)
@@ -121,3 +122,20 @@ def test_an_empty_mask_has_no_box():
 def test_messages_name_the_axes_of_the_slices(box, axis, words):
     with pytest.raises(PromptError, match=f"The box {words} lies outside"):
         box.clip((50, 50, 50), axis)
+
+
+@given(
+    hn.arrays(np.int64, (2, 3), elements=st.integers(0, 40)),
+    st.permutations([0, 1, 2]),
+    st.lists(st.sampled_from([-3.0, -0.7, 0.5, 2.0]), min_size=3, max_size=3),
+    st.lists(st.floats(-500, 500), min_size=3, max_size=3),
+)
+def test_a_box_in_millimetres_is_the_one_that_its_voxels_have(corners, order, sizes, offset):
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag(sizes)[order]
+    affine[:3, 3] = offset
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    first, last = (affine @ [*corner, 1] for corner in (low, high))
+    (z0, y0, x0), (z1, y1, x1) = first[:3], last[:3]
+    found = WorldBox(x0, y0, z0, x1, y1, z1).in_voxels(affine)
+    assert found == Box3D(*low.tolist(), *high.tolist())

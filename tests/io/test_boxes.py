@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from napari_medsam_lite.core.boxes import Box3D
+from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import FileFormatError, PromptError
 from napari_medsam_lite.io.boxes import parse_named_box, read_named_boxes
 
@@ -77,4 +77,16 @@ def test_a_field_too_long_for_csv_gets_one_sentence(tmp_path):
     path = tmp_path / "b.csv"
     path.write_text("name,x0,y0,z0,x1,y1,z1\n" + "a" * 140_000 + ",1,1,1,2,2,2\n")
     with pytest.raises(FileFormatError, match="field larger than field limit"):
+        read_named_boxes(path)
+
+
+def test_boxes_in_world_millimetres(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("name,x0_mm,y0_mm,z0_mm,x1_mm,y1_mm,z1_mm\nliver,-10,5.5,0,20,30,12\n")
+    assert read_named_boxes(path) == [("liver", WorldBox(-10, 5.5, 0, 20, 30, 12))]
+    path.write_text("x0_mm,y0_mm,z0_mm,x1_mm,y1_mm\n0,0,0,1,1\n")
+    with pytest.raises(FileFormatError, match="box 1 has no z1_mm"):
+        read_named_boxes(path)
+    path.write_text("x0_mm,y0_mm,z0_mm,x1_mm,y1_mm,z1_mm\n0,0,zero,1,1,nan\n")
+    with pytest.raises(FileFormatError, match="millimetres are numbers"):
         read_named_boxes(path)

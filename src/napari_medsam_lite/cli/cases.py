@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.cli.streams import one_line, quieten_libraries
 from napari_medsam_lite.core.agreement import dice_by_label
-from napari_medsam_lite.core.boxes import Box3D
+from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.files import make_folder
@@ -49,7 +49,7 @@ class Job:
     """
 
     settings: Settings
-    boxes: tuple[Box3D, ...] = ()
+    boxes: tuple[Box3D | WorldBox, ...] = ()
     names: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     spacing: tuple[float, float, float] | None = None
@@ -111,7 +111,7 @@ class CaseRunner:
         predictor = _predictor(s.preset, s.device, s.checkpoint, s.on_disk)
         volume = _with_spacing(case.volume, self.job.spacing)
         predictor.set_volume(volume, None if s.window == AUTO else s.window, s.axis)
-        boxes = self.job.boxes or tuple(case.boxes)
+        boxes = in_voxels(self.job.boxes, case.volume) or tuple(case.boxes)
         labels, slices = self._labels(predictor, case, boxes)
         seconds = {
             "read": read_seconds,
@@ -282,3 +282,9 @@ def _predictor(preset: str, device: str, checkpoint: str | None, on_disk: bool) 
 
 def _tell(text: str) -> None:
     print(f"{text}...", file=sys.stderr)
+
+
+def in_voxels(boxes: Sequence[Box3D | WorldBox], volume: Volume) -> tuple[Box3D, ...]:
+    """The boxes in voxels of `volume`."""
+    affine: Any = volume.affine
+    return tuple(b.in_voxels(affine) if isinstance(b, WorldBox) else b for b in boxes)

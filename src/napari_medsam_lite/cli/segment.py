@@ -32,6 +32,7 @@ from napari_medsam_lite.cli.plan import (
     plan_cases,
 )
 from napari_medsam_lite.cli.streams import one_line
+from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import CheckpointError
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.settings import (
@@ -201,7 +202,7 @@ def gather_job(args: argparse.Namespace) -> Job:
         settings=replace(job.settings, checkpoint=args.checkpoint, **changes),
         series=args.series,
     )
-    rows = list(args.box)
+    rows: list[tuple[str, Box3D | WorldBox]] = list(args.box)
     rows += read_named_boxes(args.boxes) if args.boxes else []
     if not rows:
         return job

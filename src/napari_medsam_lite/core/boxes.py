@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +114,30 @@ class Box3D:
 
     def _corners(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         return (self.z0, self.z1), (self.y0, self.y1), (self.x0, self.x1)
+
+
+@dataclass(frozen=True)
+class WorldBox:
+    """A box in RAS world millimetres: the centres of its first and last voxel.
+
+    x grows to the patient's right, y to the front, z to the head, as in NIfTI and 3D Slicer. The
+    corners may be named in any order.
+    """
+
+    x0: float
+    y0: float
+    z0: float
+    x1: float
+    y1: float
+    z1: float
+
+    def in_voxels(self, affine: NDArray[np.float64]) -> Box3D:
+        """The box in voxels of a volume whose `affine` maps (z, y, x) to RAS mm in that order."""
+        ends = ((self.z0, self.z1), (self.y0, self.y1), (self.x0, self.x1))
+        corners = np.array([(*corner, 1.0) for corner in product(*ends)])
+        voxels = np.round(corners @ np.linalg.inv(affine).T)[:, :3].astype(int)
+        (z0, y0, x0), (z1, y1, x1) = voxels.min(axis=0).tolist(), voxels.max(axis=0).tolist()
+        return Box3D(z0, y0, x0, z1, y1, x1)
 
 
 def tight_box(mask: NDArray[np.bool_]) -> Box2D | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from napari_medsam_lite.core.boxes import Box3D
+from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import FileFormatError, PromptError
 from napari_medsam_lite.io.guard import reading
 
 CORNERS = ("x0", "y0", "z0", "x1", "y1", "z1")
+WORLD_CORNERS = tuple(f"{corner}_mm" for corner in CORNERS)
 
 
 def parse_named_box(text: str) -> tuple[str, Box3D]:
@@ -29,10 +31,11 @@ def parse_named_box(text: str) -> tuple[str, Box3D]:
         raise PromptError(f"'{text}' is no box: {error}.") from None
 
 
-def read_named_boxes(path: str | Path) -> list[tuple[str, Box3D]]:
+def read_named_boxes(path: str | Path) -> list[tuple[str, Box3D | WorldBox]]:
     """The boxes of a .json or .csv file with their names, "" where there is none.
 
-    A .csv file has a header line with the columns x0, y0, z0, x1, y1, z1 and, if wanted, name. A
+    A .csv file has a header line with the columns x0, y0, z0, x1, y1, z1 and, if wanted, name; with
+    x0_mm, y0_mm, ... instead, they are in RAS world millimetres, see `core.boxes.WorldBox`. A
     .json file is a list (or an object with a list named ``boxes``) of objects with these keys, or
     of lists of six numbers.
 
@@ -66,8 +69,10 @@ def _csv_rows(path: Path) -> list[Any]:
         return list(csv.DictReader(file, skipinitialspace=True))
 
 
-def _named_box(row: Any, where: str) -> tuple[str, Box3D]:
+def _named_box(row: Any, where: str) -> tuple[str, Box3D | WorldBox]:
     name: Any = ""
+    if isinstance(row, dict) and not {*WORLD_CORNERS}.isdisjoint(row):
+        return str(row.get("name") or ""), _world_box(row, where)
     if isinstance(row, dict):
         missing = [corner for corner in CORNERS if row.get(corner) in (None, "")]
         if missing:
@@ -78,6 +83,19 @@ def _named_box(row: Any, where: str) -> tuple[str, Box3D]:
         return str(name), _box(row)
     except (ValueError, TypeError) as error:
         raise FileFormatError(f"{where} is wrong: {error}.") from None
+
+
+def _world_box(row: dict[str, Any], where: str) -> WorldBox:
+    missing = [corner for corner in WORLD_CORNERS if row.get(corner) in (None, "")]
+    if missing:
+        raise FileFormatError(f"{where} has no {', '.join(missing)}.")
+    try:
+        corners = [float(row[corner]) for corner in WORLD_CORNERS]
+    except (ValueError, TypeError):
+        raise FileFormatError(f"{where} is wrong: millimetres are numbers.") from None
+    if not all(map(isfinite, corners)):
+        raise FileFormatError(f"{where} is wrong: millimetres are numbers.")
+    return WorldBox(*corners)
 
 
 def _box(values: Any) -> Box3D:

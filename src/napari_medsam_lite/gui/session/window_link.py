@@ -109,8 +109,13 @@ class WindowLink:
         self._set_window(AUTO)
         # What cannot be segmented is told when the user asks for that, not for looking at it.
         with suppress(MedSAMLiteError):
-            if not image.rgb and self._shows_all(image):  # else someone has chosen what to see
+            # Else someone has chosen what to see; the file's window, a lung's perhaps, is offered.
+            if not image.rgb and (self._shows_as_file() or self._shows_all(image)):
                 self._apply(AUTO)
+
+    def _shows_as_file(self) -> bool:
+        shown = self.shown
+        return shown is not None and self.of_file == _named(CTWindow(*shown))
 
     def _on_images(self, images: tuple[Image, ...], *_: object) -> None:
         """Forget the windows of images that are gone."""
