@@ -249,9 +249,9 @@ def test_labels_written_meanwhile_are_left_alone(nifti, tmp_path, monkeypatch, c
     out = tmp_path / "x.nii.gz"
     read = cases.read_case
 
-    def read_slowly(path):
+    def read_slowly(*path_and_more):
         out.write_bytes(b"of another writer")
-        return read(path)
+        return read(*path_and_more)
 
     monkeypatch.setattr(cases, "read_case", read_slowly)
     assert run(nifti, "-o", out, "--box", BOX) == 1

@@ -149,7 +149,9 @@ def test_cancel_keeps_what_is_done(open_window, phantom, qtbot):
     assert len(kept) >= 3
     assert z in kept
     assert kept == list(range(kept[0], kept[-1] + 1))
-    assert window.state.message == f"Cancelled: {len(kept)} slices kept."
+    assert (
+        window.state.message == f"Cancelled: {len(kept)} slices kept; Continue goes on from there."
+    )
     qtbot.wait(2000)
     assert window.slices_with(1) == kept
 
