@@ -78,13 +78,6 @@ class SegmentsTable(QTreeWidget):  # type: ignore[misc]
             event.connect(later)
         self._fill()
 
-    def edit_name(self) -> None:
-        """Let the user type the name of the current segment."""
-        self._fill()
-        if (item := self.currentItem()) is not None:
-            self.setFocus()
-            self.editItem(item, NAME)
-
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for the header and a few rows."""
         row = max(self.fontMetrics().lineSpacing() + 8, SWATCH + 6)

@@ -34,8 +34,6 @@ from napari_medsam_lite.gui.viewer.label_layer import (
 )
 
 Learn = Callable[[Segmentation], Segmentation]
-
-
 BOXES = "the change of boxes"
 
 

@@ -8,6 +8,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
+from napari_medsam_lite.engine.tally import numbers_in
 from napari_medsam_lite.gui.viewer.geometry import fits, held_by, place_of
 from napari_medsam_lite.io.metadata import CLASSES
 
@@ -70,7 +71,7 @@ def segments_of(layer: Labels) -> Segmentation:
     known = held_by(layer).get(CLASSES, ())
     codes = {(each.number, each.name): each.code for each in known}
     colors, found = _colors_of(layer), Segmentation()
-    for number in sorted({*named, *np.unique(np.asarray(layer.data)).tolist()} - {0}):
+    for number in sorted({*named, *numbers_in(np.asarray(layer.data))} - {0}):
         name, color = named.get(number, ""), color_of(number)
         if number in colors:
             red, green, blue = (round(255 * part) for part in colors[number][:3])
