@@ -49,6 +49,11 @@ def settings_folder() -> Path:
     return Path(platformdirs.user_config_dir("napari-medsam-lite", appauthor=False))
 
 
+def state_folder(name: str) -> Path:
+    """The user's folder for what one session leaves to the next under `name`. It is not made."""
+    return Path(platformdirs.user_state_dir("napari-medsam-lite", appauthor=False), name)
+
+
 @contextmanager
 def replacing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there takes its place at the end.
