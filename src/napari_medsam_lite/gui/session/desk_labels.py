@@ -9,7 +9,8 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_medsam_lite.engine.painting import LabelArray, room_for
+from napari_medsam_lite.engine.painting import room_for
+from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.gui.session.edit import Written
 from napari_medsam_lite.gui.viewer.brush import Brush
