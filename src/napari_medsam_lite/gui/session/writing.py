@@ -9,8 +9,9 @@ from napari_medsam_lite.core.asked import Asked, Pair, followed
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Place, Segmentation, SliceRecord
 from napari_medsam_lite.core.settings import Overlap
-from napari_medsam_lite.engine.painting import LabelPainter, Step
+from napari_medsam_lite.engine.painting import LabelPainter
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.steps import Step
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit, Written
 
