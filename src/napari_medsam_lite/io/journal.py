@@ -121,7 +121,7 @@ class Journal:
         return JournalLostError(f"{self.file} was removed or changed by another program.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recovered:
     """What a journal holds.
 
