@@ -25,8 +25,10 @@ from napari_medsam_lite.io.layers import LayerData, boxes_layer, case_layers
 from napari_medsam_lite.io.metadata import BOXES, CASE, FINGERPRINT, KEY, LABELS, ROLE
 
 
-def open_case(path: str | Path) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
-    """A case with its image and its labels.
+def open_case(
+    path: str | Path, image: str | Path | None = None
+) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
+    """A case with its image, which may lie at `image` by now, and its labels.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def open_case(path: str | Path) -> tuple[CaseRecord, Volume, NDArray[Any] | None
         If the case or its image cannot be read, or the image is another one.
     """
     case = load_case(path)
-    volume = _image_of(case, Path(path))
+    volume = _image_of(case, Path(path), None if image is None else Path(image))
     labels, told = _labels_of(case, Path(path), volume)
     return case, volume, labels, told
 
@@ -59,15 +61,15 @@ def check_image_of(case: CaseRecord, volume: Volume, path: str | Path) -> None:
         )
 
 
-def _image_of(case: CaseRecord, path: Path) -> Volume:
-    if not case.image.path:
+def _image_of(case: CaseRecord, path: Path, image: Path | None) -> Volume:
+    if image is None and not case.image.path:
         raise FileFormatError(
-            f"{path.name} does not say in which file its image is; open the image, then its labels."
+            f"{path.name} does not say in which file its image is; name the image's file too."
         )
-    image = case.image.beside(path)
+    image = case.image.beside(path) if image is None else image
     if not image.exists():
         raise FileFormatError(
-            f"{path.name} needs its image, {case.image.path}, which is not there; put it back, or "
+            f"{path.name} needs its image, {image.name}, which is not there; put it back, or "
             "move the case together with it."
         )
     if not is_dicom(image):
