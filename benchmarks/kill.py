@@ -39,8 +39,6 @@ LONGEST_S = 4.0
 KILLED_EARLY = 0.15
 """So many of the processes are killed before or while they restore, perhaps."""
 MOST_LOST_S = 2.0
-
-
 BEGUN = re.compile(rb'"restored"|"nothing"')
 
 

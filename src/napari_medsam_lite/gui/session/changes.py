@@ -17,8 +17,8 @@ from napari_medsam_lite.gui.session.desk_labels import DeskLabels
 from napari_medsam_lite.io.case_record import CaseRecord
 from napari_medsam_lite.io.journal_records import Patch, Place
 
-MOST_COPIED = 64 * 2**20
-"""Bytes that wait for the disk at most."""
+MOST_COPIED = 256
+"""Slices that wait for the disk at most."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Changes:
             self._dirty.clear()
             return True
         end = time.perf_counter() + seconds
-        while self._dirty and self._waiting < MOST_COPIED:
+        while self._dirty and len(self._copied) < MOST_COPIED:
             if time.perf_counter() > end:
                 return False
             self._copy_one(self._dirty.pop(), self._masks)
@@ -129,10 +129,6 @@ class Changes:
         self._clean = self._standing[0]
         for places in (self._dirty, self._known, self._copied):
             places.clear()
-
-    @property
-    def _waiting(self) -> int:
-        return sum(patch.labels.nbytes for patch in self._copied.values())
 
     def _copy_one(self, place: Place, masks: DeskLabels) -> None:
         plane, held = masks.layer.data[place], masks.brush.held
