@@ -384,9 +384,9 @@ def test_where_it_cannot_be_kept_it_is_told_once_and_tried_again(
     window.draw(LIVER)
     own_state.joinpath("autosave").rename(own_state / "away")
     own_state.joinpath("autosave").write_text("in the way")
-    window.segment()
     told = []
     window.state.events.message.connect(told.append)
+    window.segment()
     window.qtbot.waitUntil(lambda: any("cannot keep" in each for each in told))
     assert window.state.is_problem
     window.qtbot.wait(300)
@@ -421,3 +421,32 @@ def test_an_image_that_is_removed_lets_go(open_window, own_state):
     again = open_window()
     assert again.state.elsewhere == ""
     assert "1 segment" in again.state.unsaved
+
+
+def test_a_window_whose_layers_go_first_leaves_its_last_change(open_window):
+    first = open_window()
+    first.draw(LIVER)
+    first.segment()
+    first.paint((0, 17, 28), 1)
+    labels = first.labels
+    first.viewer.layers.clear()
+    first.close()
+    second = open_window()
+    second.restore()
+    np.testing.assert_array_equal(second.labels, labels)
+    assert len(second.boxes.data) == 1
+
+
+def test_layers_that_were_removed_by_mistake_come_back(open_window):
+    first = open_window()
+    first.draw(LIVER)
+    first.segment()
+    labels = first.labels
+    for layer in (first.boxes, first.labels_layer):
+        first.viewer.layers.remove(layer)
+        first.settle()
+    first.close()
+    second = open_window()
+    second.restore()
+    np.testing.assert_array_equal(second.labels, labels)
+    assert len(second.boxes.data) == 1

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
@@ -25,7 +26,7 @@ from napari_medsam_lite.io.autosaved import tidy
 from napari_medsam_lite.io.claims import Holder
 from napari_medsam_lite.io.journal import Recovered
 
-TICK_MS = 700
+TICK_MS = 400
 SOON_MS = 20
 
 
@@ -39,7 +40,7 @@ class _Reading:
 
 
 class Autosave:
-    """Looks after the desks, some times in two seconds. Main thread.
+    """Looks after the desks, several times in two seconds. Main thread.
 
     Parameters
     ----------
@@ -78,11 +79,18 @@ class Autosave:
     def close(self) -> None:
         """Hand over what is left; it stays for the next window."""
         self._open, self._reading = False, None
-        for kept in self._kept.values():
-            kept.close()
+        there = self._desks.all
+        for desk, kept in self._kept.items():
+            kept.close(keep=desk in there)
         self._kept.clear()
         self._show()
         self._filer.leave()
+
+    def on_removed(self, layer: Layer) -> None:
+        """A layer is about to leave its desk, perhaps because the window is closed."""
+        for kept in self._kept.values():
+            if kept.concerns(layer):
+                kept.hand_over()
 
     def saving(self, desk: Desk) -> Callable[[], None]:
         """The labels of `desk` are about to be saved; to be called when that is done."""

@@ -67,25 +67,29 @@ class Changes:
         self._dirty: set[Place] = set()
         self._known: set[Place] = set()
         self._copied: dict[Place, Patch] = {}
-        self._case_is_due = False
+        self._case_is_due = self._has_lost_boxes = False
 
     def note(self) -> None:
         """See what has changed since the last time."""
         masks, standing = self._desk.masks, self._desk.standing
         fresh = set() if masks is None else masks.take_fresh()
-        serial, *shown = standing
+        (serial, segmentation, boxes), before = standing, self._standing
         same_labels = masks is self._masks
-        before, self._masks, self._standing = self._standing, masks, standing
-        if fresh or serial != before[0]:
-            self.version += 1
-        if not self.begun and (fresh or serial != self._clean):
+        self._masks, self._standing = masks, standing
+        is_done = bool(fresh) or serial > before[0]
+        self.version += is_done
+        # Of a layer that was removed, perhaps with the window, the journal keeps what it held until
+        # something is done without it.
+        lost = boxes is None and before[2] is not None
+        self._has_lost_boxes = not is_done and (lost or self._has_lost_boxes)
+        if not self.begun and (is_done or serial > self._clean):
             self.begun = True
             self.all_is_due()
         elif self.begun:
             self._dirty |= fresh if same_labels else _places(masks)
             # By identity: they are frozen, and to compare all masks would take its time.
-            changed = any(a is not b for a, b in zip(shown, before[1:], strict=True))
-            self._case_is_due |= changed or serial != before[0]
+            changed = segmentation is not before[1] or boxes is not before[2]
+            self._case_is_due |= is_done or (changed and not self._has_lost_boxes)
 
     def copy(self, seconds: float = float("inf")) -> bool:
         """Copy slices for so long; whether all are copied, or as much as may wait."""

@@ -302,6 +302,7 @@ class SessionController:
 
     def _on_removed(self, layer: Layer) -> None:
         self.runs.on_removed(layer)
+        self.autosave.on_removed(layer)
         self.desks.forget(layer)
 
     def _on_replaced(self, image: Image) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 
+from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.changes import Changes, Flush
 from napari_medsam_lite.gui.session.desk import Desk
@@ -88,6 +90,7 @@ class KeptDesk:
         self.left: list[Recovered] = []
         self.others: tuple[Holder, ...] = ()
         self._filer, self._settings, self._tell = filer, settings, tell
+        self._last_chosen = Settings()
         self._job: _Job | None = None
         self._restored: list[Recovered] = []
         self._is_failing, self._rests_until = False, 0.0
@@ -105,7 +108,7 @@ class KeptDesk:
             self._open()
         elif not self.changes.copy(COPY_S):
             return True
-        elif (flush := self.changes.take(self._settings())) is not None:
+        elif (flush := self.changes.take(self._chosen_now())) is not None:
             self._write(flush)
         elif now > self._looked + REFRESH_S:
             self._look()
@@ -134,16 +137,25 @@ class KeptDesk:
     def close(self, keep: bool = True) -> None:
         """Let go of the image, having handed over all that is left, unless it is not to be kept."""
         if keep:
-            self.changes.note()
-            flushes = iter(self._last_flush, None)
-            for flush in flushes:
-                self._write(flush)
+            self.hand_over()
         opening = self._opening
         self._filer.do(lambda: opening.result().place.close())
 
-    def _last_flush(self) -> Flush | None:
-        self.changes.copy()
-        return self.changes.take(self._settings())
+    def hand_over(self) -> None:
+        """Hand over all that is left at once: there may be no other moment."""
+        self.changes.note()
+        while self.changes.copy() and (flush := self.changes.take(self._chosen_now())) is not None:
+            self._write(flush)
+
+    def concerns(self, layer: Layer) -> bool:
+        """Whether `layer` is one of the desk's."""
+        return layer in (self.desk.image, self.desk.boxes, self.desk.labels)
+
+    def _chosen_now(self) -> Settings:
+        """The choices; the last ones, once there is no image to choose for."""
+        with suppress(MedSAMLiteError):
+            self._last_chosen = self._settings()
+        return self._last_chosen
 
     def _open(self) -> None:
         image, self._is_open = self.desk.image, False
