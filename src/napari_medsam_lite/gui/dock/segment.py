@@ -13,6 +13,7 @@ from napari_medsam_lite.gui.dock import controls, parts
 from napari_medsam_lite.gui.dock.arrange import folded, scrolling
 from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
 from napari_medsam_lite.gui.dock.history import HistoryView
+from napari_medsam_lite.gui.dock.restore_row import RestoreRow
 from napari_medsam_lite.gui.dock.save_row import save_row
 from napari_medsam_lite.gui.dock.start import StartView, suggest_box
 from napari_medsam_lite.gui.keys.card import KeysCard
@@ -57,7 +58,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,
     ``redo``, ``save``, ``save_each``, ``detail``, ``step``, ``preset``, ``device``,
     ``measure_presets``, ``read_ahead``, ``on_disk``, ``history``, ``save_run``, ``show_keys``,
-    ``status``.
+    ``restore``, ``discard``, ``restore_told``, ``elsewhere``, ``status``.
 
     Parameters
     ----------
@@ -115,6 +116,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             lambda: _show_keys(owner()),
         )
         column.addWidget(parts.image_part(session, self._image))
+        column.addWidget(RestoreRow(session))
         column.addWidget(parts.segments_part(session))
         column.addWidget(parts.run_part(session))
         column.addWidget(save_row(session))

@@ -15,6 +15,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.session.autosave import Autosave
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
@@ -82,6 +83,8 @@ class SessionController:
         What is asked of the network.
     window : WindowLink
         What is shown and what the network sees, as one.
+    autosave : Autosave
+        What is not saved yet, kept beside the session.
     saving : Saving
         Labels into files.
     series : SeriesChoice
@@ -106,7 +109,10 @@ class SessionController:
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
-        self.saving = Saving(state, self.desks.adopted, self._settings, self.runs.start, ask)
+        self.autosave = Autosave(state, self.desks, self._settings)
+        self.saving = Saving(
+            state, self.desks.adopted, self._settings, self.runs.start, ask, self.autosave.saving
+        )
         self.series = SeriesChoice(viewer, state, self.runs.start)
         self._watch = ViewerWatch(
             viewer,
@@ -128,6 +134,7 @@ class SessionController:
         self.desks.open()
         self.window.open()
         self.runs.open()
+        self.autosave.open()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
@@ -138,6 +145,7 @@ class SessionController:
         self._open = False
         self.saving.close()
         self.runs.close()
+        self.autosave.close()
         self._watch.close()
         self.window.close()
         self.desks.close()
@@ -224,6 +232,19 @@ class SessionController:
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""
         self.runs.cancel()
+
+    @_told
+    def restore(self) -> None:
+        """Put back what an earlier window left unsaved of this image."""
+        if self.state.busy:
+            raise MedSAMLiteError(IN_PROGRESS)
+        self.runs.live.stop()
+        self.autosave.restore()
+
+    @_told
+    def discard(self) -> None:
+        """Remove what an earlier window left unsaved of this image, for good."""
+        self.autosave.discard()
 
     @_told
     def undo(self) -> None:

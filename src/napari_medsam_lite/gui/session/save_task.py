@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,12 @@ class SaveTask(Task):
         What, and where to.
     state : SessionState
         Where progress and the outcome are shown.
+    saved : callable
+        Is called when all is saved and read back.
     """
 
-    def __init__(self, wanted: ToSave, state: SessionState) -> None:
-        self._wanted, self._state = wanted, state
+    def __init__(self, wanted: ToSave, state: SessionState, saved: Callable[[], None]) -> None:
+        self._wanted, self._state, self._tell_saved = wanted, state, saved
         self._given_up, self._unstoppable = threading.Event(), False
         self._saved: list[Path] = []
         self._case: Path | None = None
@@ -101,6 +103,7 @@ class SaveTask(Task):
             names = ", ".join(path.name for path in self._saved) or "nothing"
             self._state.tell(f"Cancelled: {names} was saved.")
         else:
+            self._tell_saved()
             self._state.total = self._state.done
             self._state.tell(" ".join((self._outcome(), *self._wanted.labels.notes)))
 
