@@ -151,8 +151,17 @@ def remove_leftovers(folder: str | Path) -> None:
         return
     for name in names:
         found = _TEMPORARY.match(name)
-        if found and found[1] == _machine() and not psutil.pid_exists(int(found[2])):
+        if found and found[1] == this_machine() and not psutil.pid_exists(int(found[2])):
             _remove(Path(folder, name))
+
+
+@cache
+def this_machine() -> str:
+    """What tells this machine's process numbers from those of others that share its disks."""
+    name = socket.gethostname()
+    with suppress(OSError):  # containers may share a host's name and count processes on their own
+        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file: the link is the answer
+    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
 def _target(path: str | Path, *, overwrite: bool) -> Path:
@@ -169,17 +178,8 @@ def _target(path: str | Path, *, overwrite: bool) -> Path:
 
 def _temporary(folder: Path, name: str) -> Path:
     """A name of our own that tells whose it is; hidden, so that no folder of cases lists it."""
-    start = f"{_PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}."
+    start = f"{_PREFIX}{this_machine()}-{os.getpid()}-{secrets.token_hex(4)}."
     return folder / (start + name.lower()[-_TAIL:])
-
-
-@cache
-def _machine() -> str:
-    """What tells this machine's process numbers from those of others that share its disks."""
-    name = socket.gethostname()
-    with suppress(OSError):  # containers may share a host's name and count processes on their own
-        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file: the link is the answer
-    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
 def _give_new_name(temporary: Path, target: Path) -> None:
