@@ -32,10 +32,12 @@ from napari_medsam_lite.cli.plan import (
     plan_cases,
 )
 from napari_medsam_lite.cli.streams import one_line
+from napari_medsam_lite.cli.worklist import answer_worklist
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import CheckpointError
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.settings import (
+    AUTO,
     Detail,
     Overlap,
     Propagation,
@@ -43,12 +45,8 @@ from napari_medsam_lite.core.settings import (
     Step,
     parse_overlap,
 )
-from napari_medsam_lite.engine.batch import (
-    Outcome,
-    run_in_processes,
-    run_on_cluster,
-    run_overlapped,
-)
+from napari_medsam_lite.engine.batch import Outcome, run_in_processes, run_overlapped
+from napari_medsam_lite.engine.cluster import run_on_cluster
 from napari_medsam_lite.io.boxes import read_named_boxes
 from napari_medsam_lite.io.runfile import RunRecord, load_run
 from napari_medsam_lite.model.weights import find_checkpoint
@@ -74,8 +72,14 @@ def add_commands(commands: Commands) -> None:
         run,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="files, or folders of files")
-    add("-o", "--output", required=True, help="a file for one input, or a folder")
+    add("inputs", nargs="*", metavar="INPUT", help="files, or folders of files")
+    add("-o", "--output", help="a file for one input, or a folder")
+    add(
+        "--worklist",
+        metavar="DIR",
+        help="in place of both: first answers for the cases of a folder or list that are new, "
+        "each with its own boxes",
+    )
     add_job_options(parser)
     add("--overlay", metavar="PNG", help="a picture too (a folder for many)")
     add("--overwrite", action="store_true", help="replace files that are there already")
@@ -83,6 +87,7 @@ def add_commands(commands: Commands) -> None:
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
     add_model_options(parser)
     parser.set_defaults(preset=None, device=None)  # so that a given "auto" counts more than --run
+    parser.set_defaults(refuse=parser.error)
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +140,11 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
+    check_use(args)
+    if args.worklist is not None:
+        if args.scheduler is None:
+            tell_emulated(args.preset or AUTO, args.device or AUTO)
+        return answer_worklist(args, gather_job(args))
     every = plan_cases(
         args.inputs,
         args.output,
@@ -163,6 +173,16 @@ def run(args: argparse.Namespace) -> int:
             progress(len(done) + len(failures), len(cases))
     report(done, failures, args.json)
     return 1 if failures else 0
+
+
+def check_use(args: argparse.Namespace) -> None:
+    """End with exit status 2 if what is named does not go together."""
+    if args.worklist is None and not (args.inputs and args.output):
+        args.refuse("name an INPUT and where its labels go: -o OUTPUT; or a --worklist")
+    alone = ("inputs", "output", "box", "boxes", "run", "series", "overlay", "overwrite")
+    given = [name for name in alone if getattr(args, name)]
+    if args.worklist is not None and given:
+        args.refuse(f"--worklist takes each case with what lies beside it; leave out {given[0]}")
 
 
 def start(
