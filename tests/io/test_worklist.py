@@ -54,7 +54,7 @@ def test_a_folder_lists_its_images_alone(tmp_path, write_series):
 def test_cases_of_one_name_are_refused(tmp_path):
     for name in ("a.npz", "A.nii.gz"):
         (tmp_path / name).touch()
-    with pytest.raises(FileFormatError, match="results of A.nii.gz and a.npz would both be called"):
+    with pytest.raises(FileFormatError, match=r"of A\.nii\.gz and a\.npz would both be called"):
         read_worklist(tmp_path)
 
 
