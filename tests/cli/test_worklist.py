@@ -111,7 +111,7 @@ def test_the_claim_is_kept_fresh_and_let_go_of_when_it_fails(folder, work, monke
     (first, *_) = read_worklist(folder)
     refreshed = threading.Event()
     refresh = Claim.refresh
-    monkeypatch.setattr(command, "REFRESH_S", 0.01)
+    monkeypatch.setattr("napari_medsam_lite.io.kept_claim.REFRESH_S", 0.01)
     monkeypatch.setattr(Claim, "refresh", lambda self: (refreshed.set(), refresh(self))[1])
 
     def segment(self, files, contents):

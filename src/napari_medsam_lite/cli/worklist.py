@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,14 +16,13 @@ from napari_medsam_lite.cli.streams import one_line, quieten_libraries
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.engine.batch import Outcome, run_in_processes
 from napari_medsam_lite.engine.cluster import run_on_cluster
-from napari_medsam_lite.io.claims import Claim, Holder
+from napari_medsam_lite.io.claims import Holder
+from napari_medsam_lite.io.kept_claim import KeptClaim
 from napari_medsam_lite.io.opened import find_case
 from napari_medsam_lite.io.worklist import WorkCase, WorkRow, count_of, name_of, read_worklist
 
 Answers = Iterable[Outcome[WorkCase, Report]]
 
-REFRESH_S = 60.0
-"""A claim that is refreshed so often is seen to be alive on other machines."""
 PATIENCE_S = 60.0
 """How long a case is waited for that a worker of the same user has, which may be dying."""
 PAUSE_S = 0.5
@@ -80,7 +77,7 @@ class FirstAnswers:
         claim = case.claim()
         if isinstance(claim, Holder):
             return _held(case, claim)
-        with _kept(claim):
+        with KeptClaim(claim):
             # Somebody may have been faster; who has the claim sees what they left.
             if (reason := not_due(WorkRow.of(case))) is not None:
                 return _left(case, reason)
@@ -180,25 +177,6 @@ def tell(rows: Sequence[Report], as_json: bool) -> None:
             print(line)
     counts = (sum(row["outcome"] == each for row in rows) for each in ("done", "left", "failed"))
     print("{} done, {} left as they are, {} failed.".format(*counts), file=sys.stderr)
-
-
-@contextmanager
-def _kept(claim: Claim) -> Iterator[None]:
-    """Refresh `claim` meanwhile, and let go of it at the end."""
-    ended = threading.Event()
-
-    def refresh() -> None:
-        while not ended.wait(REFRESH_S):
-            claim.refresh()
-
-    thread = threading.Thread(target=refresh, name="claim", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        claim.release()
 
 
 def _row(case: WorkCase, outcome: str, reason: str) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from napari_medsam_lite.core.errors import BackendUnavailableError, MedSAMLiteError
@@ -14,6 +15,9 @@ RETURN_SECONDS = 120.0
 """How long a scheduler that was lost is waited for: a restart takes a minute."""
 MOST_LOSSES = 3
 """In a row, without a case answered in between."""
+LOOK_SECONDS = 2.0
+RESULT_SECONDS = 60.0
+"""For what a case reports: a few lines."""
 
 
 class LostClusterError(MedSAMLiteError):
@@ -103,25 +107,48 @@ def _client_again(address: str) -> Any:
 def _by_cluster(
     client: Any, work: Callable[[Item], Result], cases: Sequence[Item]
 ) -> Iterator[Answer[Item, Result]]:
-    from distributed import as_completed
+    """The cases as they are done; those that the scheduler forgot are lost."""
+    arrived: SimpleQueue[Any] = SimpleQueue()
+    scheduler = _identity(client)
+    waiting = {client.submit(work, case, pure=False): case for case in cases}
+    for future in waiting:
+        future.add_done_callback(arrived.put)
+    while waiting:
+        try:
+            future = arrived.get(timeout=LOOK_SECONDS)
+        except Empty:
+            # Not by its futures alone: some were waited for in vain after a quick restart.
+            if _identity(client) == scheduler:
+                continue
+            break
+        answer = (waiting.pop(future), *_result(future))
+        # What is here is no longer wanted there: else, when the worker that holds it dies, the
+        # case would be run again.
+        future.release()
+        yield answer
+    yield from ((case, None, LostClusterError()) for case in waiting.values())
 
-    futures = {client.submit(work, case, pure=False): case for case in cases}
-    arriving = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
-    for batch in arriving.batches():
-        answers: list[Answer[Item, Result]] = []
-        for future, result in batch:
-            case = futures.pop(future)
-            match future.status:
-                case "finished":
-                    answers.append((case, result, None))
-                case "error":
-                    answers.append((case, None, result[1]))
-                case _:
-                    answers.append((case, None, LostClusterError()))
-            # What is here is no longer wanted there: else, when the worker that holds it dies, the
-            # case would be run again.
-            future.release()
-        yield from answers
+
+def _identity(client: Any) -> str | None:
+    """What tells a scheduler from the one before it at the same address; None if none answers."""
+    try:
+        return str(client.scheduler_info()["id"])
+    except (OSError, ValueError, LookupError, RuntimeError, AttributeError):  # it is being lost
+        return None
+
+
+def _result(future: Any) -> tuple[Any, BaseException | None]:
+    """What came of a future that is done, or what was raised instead."""
+    match future.status:
+        case "finished":
+            try:
+                return future.result(timeout=RESULT_SECONDS), None
+            except Exception:  # it was here a moment ago
+                return None, LostClusterError()
+        case "error":
+            return None, future.exception(timeout=RESULT_SECONDS)
+        case _:
+            return None, LostClusterError()
 
 
 def _lost(address: str) -> LostClusterError:

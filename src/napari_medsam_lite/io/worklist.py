@@ -214,6 +214,19 @@ def read_worklist(path: str | Path) -> tuple[WorkCase, ...]:
     return tuple(cases)
 
 
+def rows_of(cases: Iterable[WorkCase]) -> list[WorkRow]:
+    """All `cases` as they stand: looks at each folder once, and at what is there alone."""
+    found: list[WorkRow] = []
+    names: dict[Path, list[str]] = {}
+    for case in cases:
+        if case.results not in names:
+            names[case.results] = _names_in(case.results)
+        there = names[case.results]
+        touched = any(name.startswith((f"{case.name}.", f".{case.name}.")) for name in there)
+        found.append(WorkRow.of(case) if touched else WorkRow(case, CaseStatus(), None, False))
+    return found
+
+
 def name_of(who: Holder) -> str:
     """As people are told of them: "anna on ws2"."""
     return f"{who.who} on {who.host}"
@@ -222,6 +235,13 @@ def name_of(who: Holder) -> str:
 def count_of(rows: Sequence[WorkRow], standing: Standing = "done") -> int:
     """How many of `rows` stand so."""
     return sum(row.status.standing == standing for row in rows)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are enough
+    except OSError:  # not made yet
+        return []
 
 
 def _rows_of(path: Path) -> list[str]:

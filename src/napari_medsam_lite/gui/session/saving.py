@@ -37,6 +37,8 @@ class Saving:
         The desk of the chosen image.
     settings : callable
         The choices as they are now.
+    labelled : callable
+        Sees to it that a desk has labels.
     start : callable
         Starts the task.
     ask : callable
@@ -48,11 +50,12 @@ class Saving:
         state: SessionState,
         desk: Callable[[], Desk],
         settings: Callable[[], Settings],
+        labelled: Callable[[Desk], None],
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
     ) -> None:
         self._state, self._desk, self._settings = state, desk, settings
-        self._start, self._ask = start, ask
+        self._labelled, self._start, self._ask = labelled, start, ask
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -73,7 +76,14 @@ class Saving:
         folder = Path.home() if source is None else source.path.parent
         return folder / f"{_NOT_IN_NAMES.sub('_', str(desk.image.name))} labels{USUAL}"
 
-    def save(self, path: str | Path, each: bool = False) -> None:
+    def save(
+        self,
+        path: str | Path,
+        each: bool = False,
+        *,
+        empty: bool = False,
+        ended: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         """Write the labels as they are now, and tell when they were read back.
 
         Parameters
@@ -82,6 +92,10 @@ class Saving:
             Its suffix chooses the format; a file that is there is replaced.
         each : bool
             A file for each segment beside `path`; the user is asked whether to replace files.
+        empty : bool
+            Whether labels without a voxel are saved too.
+        ended : callable
+            Is told at the end whether all was saved.
 
         Raises
         ------
@@ -89,11 +103,13 @@ class Saving:
             If there are no labels, or they cannot be saved so.
         """
         desk = self._desk()
-        wanted = to_save(desk, Path(path), each, self._case_of(desk))
+        if empty:
+            self._labelled(desk)
+        wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return
         self._last[desk.image] = wanted.path
-        self._task = SaveTask(wanted, self._state)
+        self._task = SaveTask(wanted, self._state, ended)
         self._start(self._task)
 
     def close(self) -> None:
@@ -113,7 +129,9 @@ class Saving:
         return not there or self._ask(f"{', '.join(there)}: there already. Replace?")
 
 
-def to_save(desk: Desk, path: Path, each: bool, case: CaseRecord | None = None) -> ToSave:
+def to_save(
+    desk: Desk, path: Path, each: bool, case: CaseRecord | None = None, empty: bool = False
+) -> ToSave:
     """The desk's labels as they are now, of the volume that is looked at.
 
     A file for each segment has no case file: that would have to name them all.
@@ -134,4 +152,4 @@ def to_save(desk: Desk, path: Path, each: bool, case: CaseRecord | None = None) 
     labels = labels.reshape((1,) * (3 - size) + labels.shape)
     place = labels_in_place(labels, world, desk.image.metadata)
     classes = tuple(each.label_class for each in desk.segmentation.segments)
-    return ToSave(place, classes, path, each, None if each else case)
+    return ToSave(place, classes, path, each, None if each else case, empty)
