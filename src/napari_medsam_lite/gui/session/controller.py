@@ -128,7 +128,12 @@ class SessionController:
             lambda shown: CaseAhead(state, shown, self.runner, engine),
         )
         self._watch = ViewerWatch(
-            viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
+            viewer,
+            state,
+            self.desks.look_at,
+            self._on_removed,
+            self._on_replaced,
+            self.desks.show_range,
         )
         self._open = False
 
