@@ -6,7 +6,7 @@ from napari_medsam_lite.core.labelset import LabelClass
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import read_volume, write_labels
 from napari_medsam_lite.io.metadata import KEY
-from napari_medsam_lite.io.opened import open_case
+from napari_medsam_lite.io.opened import find_case, with_labels
 from napari_medsam_lite.io.worklist import read_worklist
 
 SHAPE = (4, 6, 8)
@@ -21,6 +21,10 @@ def nifti(tmp_path):
     affine = np.diag([-0.8, -0.8, 2.5, 1.0])
     nibabel.save(nibabel.Nifti1Image(data.transpose(2, 1, 0), affine), tmp_path / "a.nii.gz")
     return tmp_path
+
+
+def open_case(case):
+    return with_labels(case, find_case(case))
 
 
 def kinds(opened):

@@ -25,8 +25,17 @@ from napari_medsam_lite.io.layers import LayerData, boxes_layer, case_layers
 from napari_medsam_lite.io.metadata import BOXES, CASE, FINGERPRINT, KEY, LABELS, ROLE
 
 
-def open_case(path: str | Path) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
+def open_case(
+    path: str | Path, volume: Volume | None = None
+) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
     """A case with its image and its labels.
+
+    Parameters
+    ----------
+    path : path
+        A case file.
+    volume : Volume, optional
+        Its image, if that was read before.
 
     Returns
     -------
@@ -44,7 +53,10 @@ def open_case(path: str | Path) -> tuple[CaseRecord, Volume, NDArray[Any] | None
         If the case or its image cannot be read, or the image is another one.
     """
     case = load_case(path)
-    volume = _image_of(case, Path(path))
+    if volume is None:
+        volume = _image_of(case, Path(path))
+    else:
+        check_image_of(case, volume, path)
     labels, told = _labels_of(case, Path(path), volume)
     return case, volume, labels, told
 
@@ -121,6 +133,13 @@ def case_file_layers(path: str | Path) -> list[LayerData]:
     case, volume, labels, told = open_case(path)
     for note in told:
         warnings.warn(note, FileNote, stacklevel=2)
+    return layers_of_case(case, volume, labels)
+
+
+def layers_of_case(
+    case: CaseRecord, volume: Volume, labels: NDArray[Any] | None
+) -> list[LayerData]:
+    """The layers of what `open_case` gave: image, labels, boxes."""
     layers, flat = case_layers(Case(volume)), volume.shape[0] == 1
     image = layers[0][1]
     own = {name: image[name] for name in image if name in ("scale", "translate", "affine")}

@@ -11,14 +11,16 @@ import numpy as np
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.files import is_there
 from napari_medsam_lite.core.label_volume import on_grid_of
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.case_layers import layers_of_case, open_case
 from napari_medsam_lite.io.dicom import find_volumes, read_series
 from napari_medsam_lite.io.formats import is_dicom, read_case, read_label_volume
 from napari_medsam_lite.io.guard import reading
-from napari_medsam_lite.io.hooks import LayerData, case_layers
 from napari_medsam_lite.io.layer_names import classes_to_layer
-from napari_medsam_lite.io.metadata import CLASSES, KEY
+from napari_medsam_lite.io.layers import LayerData, case_layers
+from napari_medsam_lite.io.metadata import CLASSES, KEY, LABELS, ROLE
 from napari_medsam_lite.io.worklist import WorkCase
 
 Progress = Callable[[int, int], None]
@@ -71,25 +73,25 @@ class OpenedCase:
     notes: tuple[str, ...]
 
 
-def open_case(case: WorkCase, progress: Progress | None = None) -> OpenedCase:
-    """Read the image of `case`, its boxes and its labels; arguments and errors as `find_case`."""
-    return with_labels(case, find_case(case, progress))
-
-
 def with_labels(case: WorkCase, found: FoundCase) -> OpenedCase:
-    """The layers of what was read, with the labels that the case has now.
+    """The layers of what was read, with what the case has now: its case file, or labels alone.
 
     Raises
     ------
     MedSAMLiteError
-        If the labels cannot be read, or are another image's.
+        If they cannot be read, or are another image's.
     """
-    layers = case_layers(found.contents, found.names)
+    told: list[str] = []
+    if is_there(case.case_file):
+        record, volume, labels, told = open_case(case.case_file, found.contents.volume)
+        layers = layers_of_case(record, volume, labels)
+    else:
+        layers = case_layers(found.contents, found.names)
+        if case.has_labels:
+            layers.append(_labels_layer(case, layers[0][1]))
     known = layers[0][1]["metadata"][KEY]
     known |= found.series
-    if case.has_labels:
-        layers.append(_labels_layer(case, layers[0][1]))
-    return OpenedCase(case, found, layers, (*found.notes, *known["notes"]))
+    return OpenedCase(case, found, layers, (*found.notes, *known["notes"], *told))
 
 
 def find_case(case: WorkCase, progress: Progress | None = None) -> FoundCase:
@@ -144,7 +146,7 @@ def _labels_layer(case: WorkCase, image: dict[str, Any]) -> LayerData:
     nothing = np.broadcast_to(np.zeros((), np.uint8), known["shape"])
     grid = Volume(nothing, known["spacing"], known["affine"], image["name"])
     data = on_grid_of(labels, grid)
-    mark: dict[str, Any] = {**known, "role": "labels", CLASSES: labels.classes}
+    mark: dict[str, Any] = {**known, ROLE: LABELS, CLASSES: labels.classes}
     place = {key: image[key] for key in PLACE if key in image}
     look = {"name": f"{image['name']} labels", "metadata": {KEY: mark}, **place}
     flat = known["shape"][0] == 1

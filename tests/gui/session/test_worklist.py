@@ -3,7 +3,7 @@ import threading
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Shapes
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import MedSAMLiteError

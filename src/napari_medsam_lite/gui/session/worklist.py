@@ -18,9 +18,9 @@ from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.worklist_state import WorklistState
 from napari_medsam_lite.gui.session.worklist_tasks import ListTask, OpenTask
 from napari_medsam_lite.gui.viewer.geometry import held_by
-from napari_medsam_lite.gui.viewer.image_layers import FINGERPRINT
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.kept_claim import KeptClaim
+from napari_medsam_lite.io.metadata import FINGERPRINT
 from napari_medsam_lite.io.worklist import Standing, WorkCase, WorkRow, count_of
 
 if TYPE_CHECKING:
