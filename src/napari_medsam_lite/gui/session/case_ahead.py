@@ -31,8 +31,6 @@ class CaseAhead:
     ----------
     session : SessionState
         The choices that the next case will be answered with.
-    worklist : WorklistState
-        Which case is open, and where the rows are shown.
     runner, engine
         Of the session.
     """
@@ -40,12 +38,11 @@ class CaseAhead:
     def __init__(
         self,
         session: SessionState,
-        worklist: WorklistState,
         runner: JobRunner,
         engine: SessionEngine,
     ) -> None:
-        self._session, self._worklist = session, worklist
-        self._runner, self._engine = runner, engine
+        self._session, self._runner, self._engine = session, runner, engine
+        self._worklist = WorklistState()
         self._task: AheadTask | None = None
         self._read: tuple[WorkCase, FoundCase] | None = None
         self._ready: tuple[WorkCase | None, Settings | None] | None = None
@@ -54,8 +51,9 @@ class CaseAhead:
         self._timer.setInterval(PAUSE_MS)
         self._timer.timeout.connect(self._go)
 
-    def start(self) -> None:
-        """Begin, or begin anew: another case is open."""
+    def start(self, worklist: WorklistState) -> None:
+        """Begin, or begin anew: another case is open in `worklist`, where the rows are shown."""
+        self._worklist = worklist
         self._stop_task()
         self._ready = None
         self._timer.start()

@@ -109,23 +109,11 @@ class SessionController:
         self.runs = Runs(viewer, state, engine, self.runner, self.desks, self.warn)
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
-        self.saving = Saving(
-            state,
-            self.desks.adopted,
-            self._settings,
-            self.desks.labelled,
-            self.runs.start,
-            ask,
-        )
+        self.saving = Saving(state, self.desks, self._settings, self.runs.start, ask)
         self.series = SeriesChoice(viewer, state, self.runs.start)
+        ahead = CaseAhead(state, self.runner, engine)
         self.worklist = Worklist(
-            viewer,
-            state,
-            self.desks,
-            self.runs,
-            self.saving,
-            self.told,
-            lambda shown: CaseAhead(state, shown, self.runner, engine),
+            viewer, state, self.desks, self.runs, self.saving, ahead, self.told
         )
         self._watch = ViewerWatch(
             viewer,

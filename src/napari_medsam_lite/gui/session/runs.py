@@ -116,10 +116,6 @@ class Runs:
         waiting = "Waiting for the last step of what was cancelled..."
         self._state.tell(waiting if settling else "Starting...")
 
-    def check_free(self) -> None:
-        """Raise MedSAMLiteError if a job is in flight."""
-        self._runner.check_free()
-
     def segment(self, request: Request, desk: Desk, stopped: SegmentTask | None = None) -> None:
         """Start a run, or go on with one that was `stopped`.
 

@@ -15,6 +15,7 @@ from napari_medsam_lite.core.files import is_there
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.casing import case_of
 from napari_medsam_lite.gui.session.desk import Desk
+from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.save_task import SaveTask, ToSave, path_of
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.geometry import snapshot_of, transform
@@ -33,12 +34,10 @@ class Saving:
     ----------
     state : SessionState
         Of the session.
-    desk : callable
-        The desk of the chosen image.
+    desks : Desks
+        Of all images.
     settings : callable
         The choices as they are now.
-    labelled : callable
-        Sees to it that a desk has labels.
     start : callable
         Starts the task.
     ask : callable
@@ -48,14 +47,13 @@ class Saving:
     def __init__(
         self,
         state: SessionState,
-        desk: Callable[[], Desk],
+        desks: Desks,
         settings: Callable[[], Settings],
-        labelled: Callable[[Desk], None],
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
     ) -> None:
-        self._state, self._desk, self._settings = state, desk, settings
-        self._labelled, self._start, self._ask = labelled, start, ask
+        self._state, self._desks, self._settings = state, desks, settings
+        self._start, self._ask = start, ask
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -67,7 +65,7 @@ class Saving:
         MedSAMLiteError
             If there is nothing to save.
         """
-        desk = self._desk()
+        desk = self._desks.adopted()
         if desk.highest == 0:
             raise MedSAMLiteError("There is nothing to save: no segment has a voxel yet.")
         if desk.image in self._last:
@@ -102,9 +100,9 @@ class Saving:
         MedSAMLiteError
             If there are no labels, or they cannot be saved so.
         """
-        desk = self._desk()
+        desk = self._desks.adopted()
         if empty:
-            self._labelled(desk)
+            self._desks.labelled(desk)
         wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return

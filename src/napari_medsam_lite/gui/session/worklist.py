@@ -17,6 +17,7 @@ from napari_medsam_lite.gui.session.saving import Saving
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.worklist_state import WorklistState
 from napari_medsam_lite.gui.session.worklist_tasks import ListTask, OpenTask
+from napari_medsam_lite.gui.thread.runner import IN_PROGRESS
 from napari_medsam_lite.gui.viewer.geometry import held_by
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.kept_claim import KeptClaim
@@ -40,10 +41,10 @@ class Worklist:
         Where cases are opened.
     session, desks, runs, saving
         Of the session.
+    ahead : CaseAhead
+        Prepares the next case.
     told : callable
         Does something and shows an expected error as a sentence.
-    ahead : callable
-        Makes what prepares the next case.
 
     Attributes
     ----------
@@ -58,13 +59,13 @@ class Worklist:
         desks: Desks,
         runs: Runs,
         saving: Saving,
+        ahead: CaseAhead,
         told: Callable[[Callable[[], object]], None],
-        ahead: Callable[[WorklistState], CaseAhead],
     ) -> None:
         self.state = WorklistState()
         self._viewer, self._session, self._desks = viewer, session, desks
-        self._runs, self._saving, self._told = runs, saving, told
-        self._ahead = ahead(self.state)
+        self._runs, self._saving = runs, saving
+        self._ahead, self._told = ahead, told
         self._layers: list[Layer] = []
         self._claim: KeptClaim | None = None
         self._saved_as: Any = None
@@ -142,7 +143,8 @@ class Worklist:
     def _leave(self, then: Callable[[], object], *, always: bool = False) -> None:
         """Save what was changed and do `then`; if it cannot be saved, all stays as it is."""
         self._runs.live.stop()
-        self._runs.check_free()
+        if self._session.busy:
+            raise MedSAMLiteError(IN_PROGRESS)
         row, image = self.state.row, self._image
         if row is None or image is None or self._claim is None:
             then()
@@ -212,12 +214,12 @@ class Worklist:
         if self.state.colleague:
             words += [self.state.colleague, NOT_SAVED]
         self._session.tell(" ".join(words), problem=bool(self.state.colleague))
-        self._ahead.start()
+        self._ahead.start(self.state)
 
     def _on_not_opened(self, found: tuple[OpenedCase, Claim | str] | None) -> None:
         if found is not None and isinstance(found[1], Claim):  # cancelled at the last moment
             found[1].release()
-        self._ahead.start()
+        self._ahead.start(self.state)
 
     def _clear(self) -> None:
         """Remove all that belongs to the case before: what was opened, and what was made on it."""
