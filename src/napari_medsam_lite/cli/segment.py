@@ -31,6 +31,7 @@ from napari_medsam_lite.cli.plan import (
     once_more,
     plan_cases,
 )
+from napari_medsam_lite.cli.replay import run_case
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.cli.worklist import answer_worklist
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
@@ -59,7 +60,10 @@ medsam-lite segment ct.nii.gz -o liver.nii.gz --box 40,60,10,180,200,50 --window
 
 One object with a key box on three slices:
 medsam-lite segment ct.nii.gz -o kidney.nii.gz --box kidney@90,120,20,130,170,20 \\
-    --box kidney@85,115,30,135,175,30 --box kidney@92,125,42,125,160,42"""
+    --box kidney@85,115,30,135,175,30 --box kidney@92,125,42,125,160,42
+
+What was done in napari, with another preset, compared with what it gave there:
+medsam-lite segment --case ct.medsam.json --preset eager --compare"""
 
 
 def add_commands(commands: Commands) -> None:
@@ -80,14 +84,16 @@ def add_commands(commands: Commands) -> None:
         help="in place of both: first answers for the cases of a folder or list that are new, "
         "each with its own boxes",
     )
+    add("--case", metavar="FILE", help="do again what a case file, saved in napari, says")
+    add("--compare", action="store_true", help="with --case: compare with the labels it had")
     add_job_options(parser)
     add("--overlay", metavar="PNG", help="a picture too (a folder for many)")
     add("--overwrite", action="store_true", help="replace files that are there already")
     add("--workers", type=count_argument("processes"), default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
     add_model_options(parser)
+    parser.set_defaults(wrong_use=parser.error)
     parser.set_defaults(preset=None, device=None)  # so that a given "auto" counts more than --run
-    parser.set_defaults(refuse=parser.error)
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +147,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
     check_use(args)
+    if args.case is not None:
+        return run_case(args)
     if args.worklist is not None:
         if args.scheduler is None:
             tell_emulated(args.preset or AUTO, args.device or AUTO)
@@ -177,12 +185,14 @@ def run(args: argparse.Namespace) -> int:
 
 def check_use(args: argparse.Namespace) -> None:
     """End with exit status 2 if what is named does not go together."""
-    if args.worklist is None and not (args.inputs and args.output):
-        args.refuse("name an INPUT and where its labels go: -o OUTPUT; or a --worklist")
-    alone = ("inputs", "output", "box", "boxes", "run", "series", "overlay", "overwrite")
+    if args.case is args.worklist is None and not (args.inputs and args.output):
+        args.wrong_use("INPUT and -o are needed, or --case FILE, or --worklist DIR")
+    alone = (
+        "case", "inputs", "output", "box", "boxes", "run", "series", "overlay", "overwrite",
+    )  # fmt: skip
     given = [name for name in alone if getattr(args, name)]
     if args.worklist is not None and given:
-        args.refuse(f"--worklist takes each case with what lies beside it; leave out {given[0]}")
+        args.wrong_use(f"--worklist takes each case as it lies there; leave out {given[0]}")
 
 
 def start(

@@ -26,7 +26,7 @@ from napari_medsam_lite.io.metadata import BOXES, CASE, FINGERPRINT, KEY, LABELS
 
 
 def open_case(
-    path: str | Path, volume: Volume | None = None
+    path: str | Path, image: str | Path | Volume | None = None
 ) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
     """A case with its image and its labels.
 
@@ -34,8 +34,8 @@ def open_case(
     ----------
     path : path
         A case file.
-    volume : Volume, optional
-        Its image, if that was read before.
+    image : path or Volume, optional
+        Where its image lies by now, or the image itself if it was read before.
 
     Returns
     -------
@@ -53,10 +53,11 @@ def open_case(
         If the case or its image cannot be read, or the image is another one.
     """
     case = load_case(path)
-    if volume is None:
-        volume = _image_of(case, Path(path))
-    else:
+    if isinstance(image, Volume):
+        volume = image
         check_image_of(case, volume, path)
+    else:
+        volume = _image_of(case, Path(path), None if image is None else Path(image))
     labels, told = _labels_of(case, Path(path), volume)
     return case, volume, labels, told
 
@@ -71,15 +72,15 @@ def check_image_of(case: CaseRecord, volume: Volume, path: str | Path) -> None:
         )
 
 
-def _image_of(case: CaseRecord, path: Path) -> Volume:
-    if not case.image.path:
+def _image_of(case: CaseRecord, path: Path, image: Path | None) -> Volume:
+    if image is None and not case.image.path:
         raise FileFormatError(
-            f"{path.name} does not say in which file its image is; open the image, then its labels."
+            f"{path.name} does not say in which file its image is; name the image's file too."
         )
-    image = case.image.beside(path)
+    image = case.image.beside(path) if image is None else image
     if not image.exists():
         raise FileFormatError(
-            f"{path.name} needs its image, {case.image.path}, which is not there; put it back, or "
+            f"{path.name} needs its image, {image.name}, which is not there; put it back, or "
             "move the case together with it."
         )
     if not is_dicom(image):

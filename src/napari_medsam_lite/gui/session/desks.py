@@ -11,6 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.engine.undo import UndoStack, next_serial
+from napari_medsam_lite.gui.session.casing import leave_case
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.request import chosen_image
@@ -63,6 +64,7 @@ class Desks:
     def close(self) -> None:
         """Let go of all layers; what they hold stays."""
         for desk in self._desks.values():
+            leave_case(desk)
             desk.close()
         self._desks.clear()
         self._keys.clear()
