@@ -37,6 +37,7 @@ from napari_medsam_lite.io.opened import find_case
 from napari_medsam_lite.io.worklist import read_worklist
 
 CASES, SLICES = 6, 8
+PARTS = "killed", "full", "restarted", "together", "opened"
 COMMAND = [
     sys.executable,
     "-c",
@@ -50,15 +51,16 @@ def main() -> None:
     parser.add_argument("npz")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--preset", default="auto")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     bench = Bench(Path(options.npz), Path(options.output).absolute(), options.preset)
-    for part in (bench.killed, bench.full, bench.restarted, bench.together, bench.opened):
+    for part in options.parts:
         start = time.perf_counter()
-        print(f"{part.__name__}: {part()} ({time.perf_counter() - start:.0f} s)", flush=True)
+        print(f"{part}: {getattr(bench, part)()} ({time.perf_counter() - start:.0f} s)", flush=True)
 
 
 class Bench:
-    """Each part has a folder of cases of its own; all share the kept embeddings."""
+    """Each part has a folder of cases of its own, and begins with nothing kept."""
 
     def __init__(self, npz: Path, folder: Path, preset: str) -> None:
         self._folder, self._preset = folder, preset
@@ -114,7 +116,8 @@ class Bench:
 
     def opened(self) -> str:
         """What the dock does when a case is opened and All is pressed."""
-        case = read_worklist(self._folder / "killed")[0]
+        (case, *_) = cases = self._cases("opened")
+        self._start(cases).communicate()
         found = find_case(case)
         settings = Settings(preset=self._preset)
         told = []

@@ -8,6 +8,7 @@ from napari_medsam_lite.io.claims import Claim
 
 REFRESH_S = 60.0
 """Several times in `claims.STALE_S`, so that other machines see that this process is there."""
+PATIENCE_S = 2.0
 
 
 class KeptClaim:
@@ -31,11 +32,11 @@ class KeptClaim:
         self.end()
 
     def end(self) -> None:
-        """Let go of the claim."""
+        """Let go of the claim; a folder that does not answer is not waited for."""
         self._ended.set()
-        self._thread.join()
-        self._claim.release()
+        self._thread.join(PATIENCE_S)
 
     def _keep(self) -> None:
         while not self._ended.wait(REFRESH_S):
             self._claim.refresh()
+        self._claim.release()

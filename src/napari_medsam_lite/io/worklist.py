@@ -94,6 +94,12 @@ class WorkCase:
         """Whether there are masks: while the case is new, they are first answers."""
         return is_there(self.labels)
 
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """What is another once somebody has worked on it."""
+        labels = self.labels.stat().st_mtime_ns if self.has_labels else 0
+        return self.status(), labels
+
     def status(self) -> CaseStatus:
         """Its standing as the file says; what cannot be read needs review."""
         try:

@@ -265,6 +265,30 @@ def test_the_next_case_is_read_and_asked_ahead(worklist, session, segmenter, qtb
     assert np.array_equal(voxels(session), prepared.volume.data)
 
 
+def test_a_dock_that_is_opened_again_goes_on(worklist, session, cases, finish, go, viewer):
+    session.close()
+    assert cases[0].holder() is None
+    session.open()
+    assert cases[0].holder() is not None
+    draw_and_run(session, finish)
+    go()
+    assert cases[0].has_labels
+    assert [type(layer) for layer in viewer.layers] == [Image, Shapes]
+
+
+@pytest.mark.parametrize("how", ["has it", "changed it"])
+def test_a_dock_that_is_opened_again_is_told_of_others(worklist, session, cases, how):
+    session.close()
+    claim = cases[0].claim()
+    if how == "changed it":
+        cases[0].mark("done")
+        claim.release()
+    session.open()
+    with pytest.raises(MedSAMLiteError, match="opened by others since"):
+        worklist.mark("done")
+    claim.release()
+
+
 def test_all_see_what_others_do(worklist, qtbot, cases, monkeypatch):
     monkeypatch.setattr(case_ahead, "LOOK_S", 0.0)
     cases[2].mark("needs review", "which side?")

@@ -135,6 +135,7 @@ class SessionController:
         self.desks.open()
         self.window.open()
         self.runs.open()
+        self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 NOT_SAVED = "What you do here is not saved on the way."
 ALL_DONE = "All cases of this worklist are done."
+CHANGED = "This case was opened by others since; open it anew."
 NONE_FREE = "No further case is free: the others are done, need review, or a colleague has them."
 
 
@@ -69,6 +71,7 @@ class Worklist:
         self._layers: list[Layer] = []
         self._claim: KeptClaim | None = None
         self._saved_as: Any = None
+        self._as_left: Any = None
         self._tried = -1
         for name in ("segmentation", "sizes", "undoable"):
             getattr(session.events, name).connect(self._on_change)
@@ -89,11 +92,26 @@ class Worklist:
         )
 
     def close(self) -> None:
-        """Let go of the case that is open; its layers stay."""
+        """Let others have the case that is open; its layers stay."""
         self._ahead.stop()
-        self._let_go()
-        self._layers.clear()
-        self._tried = -1
+        row = self.state.row
+        self._as_left = None if row is None else row.case.stamp
+        self._end_claim()
+
+    def resume(self) -> None:
+        """After `close`, go on with the case that was open, unless a colleague did meanwhile."""
+        row = self.state.row
+        if row is None or self.state.colleague:
+            return
+        with suppress(MedSAMLiteError):  # a folder that is gone: nothing is saved
+            claim = row.case.claim()
+            if isinstance(claim, Claim) and row.case.stamp == self._as_left:
+                self._claim = KeptClaim(claim)
+                self._ahead.start(self.state)
+                return
+            if isinstance(claim, Claim):
+                claim.release()
+        self.state.colleague = CHANGED
 
     def go_to(self, index: int) -> None:
         """Open the case of a row, once the labels of the one that is open are saved.
@@ -176,8 +194,10 @@ class Worklist:
         )
 
     def _on_listed(self, path: Path, rows: list[WorkRow]) -> None:
-        self.close()
+        self._ahead.stop()
+        self._let_go()
         self.state.title, self.state.rows = path.name, tuple(rows)
+        self._tried = -1
         self._go_on()
 
     def _go_on(self) -> None:
@@ -249,12 +269,16 @@ class Worklist:
 
     def _let_go(self) -> None:
         """The case that is open is anybody's again."""
-        (claim, self._claim), row = (self._claim, None), self.state.row
+        row = self.state.row
         self.state.current = -1
-        if claim is not None:
-            claim.end()
+        self._end_claim()
         if row is not None:
             self.state.put(WorkRow.of(row.case))
+
+    def _end_claim(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.end()
 
     def _on_change(self, *_: object) -> None:
         """A person did something: at the first change, the case is begun."""
