@@ -36,7 +36,7 @@ from napari_medsam_lite.io.formats import read_labels
 from napari_medsam_lite.io.opened import find_case
 from napari_medsam_lite.io.worklist import read_worklist
 
-CASES, SLICES = 6, 8
+CASES, SLICES = 5, 4
 PARTS = "killed", "full", "restarted", "together", "opened"
 COMMAND = [
     sys.executable,

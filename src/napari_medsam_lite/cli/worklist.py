@@ -23,7 +23,7 @@ from napari_medsam_lite.io.worklist import WorkCase, WorkRow, count_of, name_of,
 
 Answers = Iterable[Outcome[WorkCase, Report]]
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 """How long a case is waited for that a worker of the same user has, which may be dying."""
 PAUSE_S = 0.5
 

@@ -133,7 +133,7 @@ class AheadTask(Task):
     told : callable
         Is given each row list, `FoundCase` and text as it comes.
     ended : callable
-        Is told whether all was done.
+        Is told whether it came to an end, not displaced by other idle work.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class AheadTask(Task):
 
     def on_ended(self, ending: Ending) -> None:
         """A failure is not told: whoever opens the case will meet it."""
-        self._ended(ending.how == "finished")
+        self._ended(ending.how != "cancelled")
 
     def interrupt(self) -> None:
         """Cut the encoding or reading in flight short."""
