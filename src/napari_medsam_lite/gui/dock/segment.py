@@ -16,6 +16,7 @@ from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.dock.restore_row import RestoreRow
 from napari_medsam_lite.gui.dock.save_row import save_row
 from napari_medsam_lite.gui.dock.start import StartView, suggest_box
+from napari_medsam_lite.gui.dock.worklist import WorklistView
 from napari_medsam_lite.gui.keys.card import KeysCard
 from napari_medsam_lite.gui.keys.shortcuts import Shortcuts, actions_of
 from napari_medsam_lite.gui.session.controller import SessionController
@@ -58,7 +59,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,
     ``redo``, ``save``, ``save_each``, ``detail``, ``step``, ``preset``, ``device``,
     ``measure_presets``, ``read_ahead``, ``on_disk``, ``history``, ``save_run``, ``show_keys``,
-    ``restore``, ``discard``, ``restore_told``, ``elsewhere``, ``status``.
+    ``restore``, ``discard``, ``restore_told``, ``elsewhere``, ``worklist``, ``open_worklist``,
+    ``open_list``, ``not_done_only``, ``previous_case``, ``next_case``, ``case_note``,
+    ``mark_done``, ``mark_review``, ``status``.
 
     Parameters
     ----------
@@ -121,6 +124,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         column.addWidget(parts.run_part(session))
         column.addWidget(save_row(session))
         column.addWidget(folded("Network and speed", "network", parts.network_part(session)))
+        column.addWidget(folded("Worklist", "worklist_part", WorklistView(session)))
         column.addWidget(folded("History", "history_part", HistoryView(state)))
         column.addWidget(keys.native)
         column.addStretch(1)

@@ -16,6 +16,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.autosave import Autosave
+from napari_medsam_lite.gui.session.case_ahead import CaseAhead
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
@@ -32,6 +33,7 @@ from napari_medsam_lite.gui.session.series import SeriesChoice
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
+from napari_medsam_lite.gui.session.worklist import Worklist
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
@@ -89,6 +91,8 @@ class SessionController:
         Labels into files.
     series : SeriesChoice
         The other series of the image's folder.
+    worklist : Worklist
+        Cases opened one after the other.
     """
 
     def __init__(
@@ -104,16 +108,19 @@ class SessionController:
         keys = UndoKeys(self.undo_latest, self.redo_latest)
         self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
         self.layers = self.desks.layers
-        self.runs = Runs(
-            viewer, state, engine or SessionEngine(), self.runner, self.desks, self.warn
-        )
+        engine = engine or SessionEngine()
+        self.runs = Runs(viewer, state, engine, self.runner, self.desks, self.warn)
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
         self.autosave = Autosave(state, self.desks, self._settings)
         self.saving = Saving(
-            state, self.desks.adopted, self._settings, self.runs.start, ask, self.autosave.saving
+            state, self.desks, self._settings, self.runs.start, ask, self.autosave.saving
         )
         self.series = SeriesChoice(viewer, state, self.runs.start)
+        ahead = CaseAhead(state, self.runner, engine)
+        self.worklist = Worklist(
+            viewer, state, self.desks, self.runs, self.saving, ahead, self.told
+        )
         self._watch = ViewerWatch(
             viewer,
             state,
@@ -135,6 +142,7 @@ class SessionController:
         self.window.open()
         self.runs.open()
         self.autosave.open()
+        self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
@@ -144,6 +152,7 @@ class SessionController:
             return
         self._open = False
         self.saving.close()
+        self.worklist.close()
         self.runs.close()
         self.autosave.close()
         self._watch.close()
