@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job, Report
+from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job
 from napari_medsam_lite.cli.options import (
     WINDOW_HELP,
     Commands,
@@ -31,6 +31,7 @@ from napari_medsam_lite.cli.plan import (
     once_more,
     plan_cases,
 )
+from napari_medsam_lite.cli.recording import Report, recorded
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import CheckpointError
@@ -77,7 +78,8 @@ def add_commands(commands: Commands) -> None:
     add("inputs", nargs="+", metavar="INPUT", help="files, or folders of files")
     add("-o", "--output", required=True, help="a file for one input, or a folder")
     add_job_options(parser)
-    add("--overlay", metavar="PNG", help="a picture too (a folder for many)")
+    add("--overlay", metavar="PNG", help="a picture of one slice too (a folder for many)")
+    add("--montage", metavar="PNG", help="a picture of many slices too (a folder for many)")
     add("--overwrite", action="store_true", help="replace files that are there already")
     add("--workers", type=count_argument("processes"), default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
@@ -139,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         args.inputs,
         args.output,
         args.overlay,
+        args.montage,
         overwrite=args.overwrite,
         one_series=args.series is not None,
     )
@@ -168,12 +171,12 @@ def run(args: argparse.Namespace) -> int:
 def start(
     runner: CaseRunner, cases: Sequence[CaseFiles], workers: int, scheduler: str | None
 ) -> Iterable[Outcome[CaseFiles, Report]]:
-    """The cases on their way, where the user wants them."""
+    """The cases on their way, where the user wants them; each that is done is recorded here."""
     if scheduler is not None:
-        return run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler)
+        return recorded(run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler))
     if workers > 1 and len(cases) > 1:
-        return run_in_processes(runner, cases, workers, once_more)
-    return run_overlapped(runner.read, runner.segment, runner.write, cases)
+        return recorded(run_in_processes(runner, cases, workers, once_more))
+    return recorded(run_overlapped(runner.read, runner.segment, runner.write, cases))
 
 
 def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> None:

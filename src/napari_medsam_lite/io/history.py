@@ -22,7 +22,7 @@ from typing import TypeVar
 import psutil
 
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
-from napari_medsam_lite.core.files import identity_of, state_folder
+from napari_medsam_lite.core.files import identity_of, is_there, state_folder
 from napari_medsam_lite.io.history_entry import HistoryEntry, from_json, to_json
 
 FILE, DAMAGED = "history.sqlite3", "damaged.sqlite3"
@@ -170,7 +170,7 @@ class History:
 
         Those of other machines that share the folder are left to them. Errors as `add`.
         """
-        if not self.file.exists():
+        if not is_there(self.file):
             return
 
         def act(file: sqlite3.Connection) -> None:
@@ -199,7 +199,7 @@ class History:
 
     def _read(self, act: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `act` finds; None where nothing was kept yet."""
-        return self._in_transaction(act) if self.file.exists() else None
+        return self._in_transaction(act) if is_there(self.file) else None
 
     def _write(self, act: Callable[[sqlite3.Connection], object]) -> None:
         try:
@@ -263,7 +263,7 @@ class History:
             # With its journal, which would be taken for one of the new file.
             for end in ("-journal", ""):
                 part = Path(f"{self.file}{end}")
-                if part.exists():
+                if is_there(part):
                     part.replace(f"{aside}{end}")
         except OSError as error:
             raise _refusal(self.file, "it is damaged; remove it") from error

@@ -85,6 +85,7 @@ class HistoryEntry:
         """The line with what is known of a run on `volume` that began."""
         scores = [row.score for row in record.slices if row.reason != NOTHING_FOUND]
         axis, first = record.settings.axis, next(iter(record.boxes), None)
+        index = self.index if first is None else slice_of(first, axis)
         # A DICOM folder may be called as the patient; what is in it, as the series.
         is_series = volume.source is not None and volume.source.files
         return replace(
@@ -93,7 +94,7 @@ class HistoryEntry:
             worst=min(scores, default=None),
             ending=record.ending,
             axis=axis,
-            index=self.index if first is None else slice_of(first, axis),
+            index=min(max(index, 0), volume.shape[axis] - 1),  # boxes may reach out of the image
             number=next(iter(record.ids), 1),
             record=replace(record, input=volume.name) if is_series else record,
             affine=tuple(tuple(float(v) for v in row) for row in volume.affine),

@@ -26,6 +26,7 @@ from napari_medsam_lite.io.lettering import draw_scale_bar, legend
 
 PICTURE = ".png"
 SIDE = 512
+SMALL_SIDE, SMALL_COLOURS = 320, 256
 
 
 def save_overlay(
@@ -71,7 +72,7 @@ def save_overlay(
         If the file cannot be written.
     """
     check_picture_name(path)
-    index = _middle(labels, axis) if index is None else index
+    index = middle_slice(labels, axis) if index is None else index
     picture = draw_overlay(
         volume, labels, boxes, index, axis=axis, limits=limits, ids=ids, classes=classes
     )
@@ -105,6 +106,22 @@ def draw_overlay(
         return picture
     draw_scale_bar(picture, sheet.pixels_a_mm)
     return with_legend(picture, sheet, np.unique(plane).tolist())
+
+
+def small_overlay(
+    volume: Volume,
+    plane: NDArray[Any],
+    index: int,
+    boxes: Sequence[Box3D],
+    *,
+    axis: int,
+    limits: Limits,
+    ids: Sequence[int] = (),
+    classes: Sequence[LabelClass] = (),
+) -> bytes:
+    """A PNG of some 20 to 60 KB of slice `index`, whose labels are `plane` (rows, columns)."""
+    sheet = sheet_of(volume, axis, limits, boxes, ids, classes, SMALL_SIDE)
+    return to_png(sheet.draw(index, plane), SMALL_COLOURS)
 
 
 def sheet_of(
@@ -166,7 +183,7 @@ def to_png(picture: Picture, colours: int = 0) -> bytes:
     return held.getvalue()
 
 
-def _middle(labels: NDArray[Any], axis: int) -> int:
+def middle_slice(labels: NDArray[Any], axis: int) -> int:
     """The middle one of the labelled slices, or of all."""
     labelled = labelled_slices(labels, axis)
     return int(labelled[labelled.size // 2]) if labelled.size else labels.shape[axis] // 2
