@@ -106,34 +106,27 @@ def show(entries: Sequence[HistoryEntry], args: argparse.Namespace) -> None:
 
 
 def print_table(entries: Sequence[HistoryEntry]) -> None:
-    """A line a run."""
+    """Two lines a run, narrow enough for a window of 80 characters."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table()
-    for head in ("id", "time"):
-        table.add_column(head, no_wrap=True)
-    for head in ("image", "segments"):
-        table.add_column(head, no_wrap=True, overflow="ellipsis", ratio=1)
-    for head in ("slices", "s", "score"):
-        table.add_column(head, no_wrap=True, justify="right")
-    for head in ("preset", "ending"):
-        table.add_column(head, no_wrap=True)
+    table.add_column("id\ntime", no_wrap=True, min_width=16)
+    table.add_column("image\nsegments", no_wrap=True, overflow="ellipsis", ratio=1)
+    for head, width in (("slices", 6), ("s", 5), ("score\nworst", 5)):
+        table.add_column(head, no_wrap=True, min_width=width, justify="right")
+    table.add_column("preset\nending", no_wrap=True, min_width=9)
     for each in entries:
-        score = "" if each.score is None else f"{each.score:.2f}"
-        cells = (
-            each.id[:ID],
-            f"{each.started.astimezone():%Y-%m-%d %H:%M}",
-            escape(one_line(each.image)),
-            escape(one_line(", ".join(each.segments))),
+        table.add_row(
+            f"{each.id[:ID]}\n[dim]{each.started.astimezone():%Y-%m-%d %H:%M}[/dim]",
+            f"{escape(one_line(each.image))}\n"
+            f"[dim]{escape(one_line(', '.join(each.segments)))}[/dim]",
             str(each.slices),
             f"{each.seconds:.1f}",
-            score,
-            each.preset,
-            each.ending,
+            "" if each.score is None else f"{each.score:.2f}\n[dim]{each.worst:.2f}[/dim]",
+            f"{each.preset}\n[dim]{each.ending}[/dim]",
         )
-        table.add_row(*cells)
     Console().print(table)
 
 
