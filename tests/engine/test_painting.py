@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.engine.painting import LabelPainter, Step, empty_labels, room_for
+from napari_medsam_lite.engine.painting import LabelPainter, empty_labels, room_for
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.steps import Step
 
 OVERLAPS = ["keep", "overwrite", "logit"]
 

@@ -146,3 +146,25 @@ def tight_box(mask: NDArray[np.bool_]) -> Box2D | None:
     if rows.size == 0:
         return None
     return Box2D(int(rows[0]), int(columns[0]), int(rows[-1]), int(columns[-1]))
+
+
+@dataclass(frozen=True)
+class KeyBox:
+    """A box of a segment, as it was drawn.
+
+    Attributes
+    ----------
+    number : int
+        The segment's.
+    axis : int
+        That the slices lie across on which it was drawn.
+    box : Box3D
+        Its `key` is that slice; it reaches further only where the file it came from says so.
+    leading : tuple of int
+        The volume, of an image of more than three dimensions.
+    """
+
+    number: int
+    axis: int
+    box: Box3D
+    leading: tuple[int, ...] = ()

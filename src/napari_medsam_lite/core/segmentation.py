@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
 
+from napari_medsam_lite.core.asked import Asked
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of
@@ -155,10 +156,13 @@ class Segmentation:
         Each with a number of its own, or 0 before it is `numbered`. Kept as a tuple.
     current : int
         The number of the one that new boxes belong to; 0 if there is none.
+    asked : tuple of Asked
+        What the network painted, in order.
     """
 
     segments: Sequence[Segment] = ()
     current: int = 0
+    asked: tuple[Asked, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
@@ -209,7 +213,7 @@ class Segmentation:
         if self.current != number or number not in numbers:
             return replace(self, segments=left)
         place = min(numbers.index(number), len(left) - 1)
-        return Segmentation(left, left[place].number if left else 0)
+        return replace(self, segments=left, current=left[place].number if left else 0)
 
     def _free_color(self, number: int) -> Color:
         """The colour of `number`, or of a higher one where a segment has nearly that colour."""
@@ -229,7 +233,7 @@ class Segmentation:
             for each in self.segments
         )
         current = other.current if any(s.number == other.current for s in kept) else self.current
-        return Segmentation(kept, current)
+        return replace(self, segments=kept, current=current)
 
 
 def _distance_to(track: Mapping[int, Box3D], plane: Box2D, axis: int) -> float:

@@ -7,7 +7,6 @@ whatever order they come.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,115 +15,11 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import Overlap, parse_overlap
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.steps import Change, LabelArray, Part, Step, planes_across
 
 HIGHEST_LABEL = int(np.iinfo(np.uint16).max)
 FOREIGN = -1
 """The rank of labels that do not belong to the run."""
-
-LabelArray = NDArray[Any]
-Part = tuple[slice, slice]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A patch of one slice as it was and as it became: (h, w) each, in the array's type."""
-
-    window: Part
-    before: LabelArray
-    after: LabelArray
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of both patches."""
-        return self.before.nbytes + self.after.nbytes
-
-    def then(self, other: Change, plane: LabelArray) -> Change:
-        """Join it with a later change of the same slice, over the window of both.
-
-        What lies between the two windows is filled from `plane`, the slice as it is.
-        """
-        window = rows, columns = _around(self.window, other.window)
-        after = plane[window].copy()
-        before = after.copy()
-
-        def inside(part: Part) -> Part:
-            y, x = part
-            return (
-                slice(y.start - rows.start, y.stop - rows.start),
-                slice(x.start - columns.start, x.stop - columns.start),
-            )
-
-        for change in (other, self):
-            before[inside(change.window)] = change.before
-        for change in (self, other):
-            after[inside(change.window)] = change.after
-        return Change(window, before, after)
-
-
-@dataclass
-class Step:
-    """All that one run wrote into one array: what undo takes back.
-
-    Attributes
-    ----------
-    axis : int
-        The slices lie across this array axis.
-    shape : tuple of int
-        Of the array.
-    changes : dict
-        Slice -> the change of the whole run there. One, not a chain: taken back link by link, a
-        chain would bring back what was erased by hand since.
-    """
-
-    axis: int
-    shape: tuple[int, ...]
-    changes: dict[int, Change] = field(default_factory=dict)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of all patches."""
-        return sum(change.nbytes for change in self.changes.values())
-
-    @property
-    def labels(self) -> frozenset[int]:
-        """The labels that voxels had before or have after, where these are not the same."""
-        found: set[int] = set()
-        for change in self.changes.values():
-            others = change.before != change.after
-            for patch in (change.before, change.after):
-                found.update(np.unique(patch[others]).tolist())
-        return frozenset(found - {0})
-
-    def add(self, index: int, change: Change, plane: LabelArray) -> None:
-        """A slice, `plane` by now, was changed, perhaps again."""
-        earlier = self.changes.get(index)
-        self.changes[index] = change if earlier is None else earlier.then(change, plane)
-
-    def revert(self, labels: LabelArray) -> None:
-        """Take the step back; voxels that were changed since then keep that change.
-
-        Raises
-        ------
-        MedSAMLiteError
-            If `labels` is an array of another shape by now.
-        """
-        planes = self._planes(labels)
-        for index, change in self.changes.items():
-            _exchange(planes[index][change.window], change.after, change.before)
-
-    def repeat(self, labels: LabelArray) -> None:
-        """Do the step again where it was taken back; errors as `revert`."""
-        planes = self._planes(labels)
-        for index, change in self.changes.items():
-            _exchange(planes[index][change.window], change.before, change.after)
-
-    def _planes(self, labels: LabelArray) -> LabelArray:
-        if labels.shape != self.shape:
-            raise MedSAMLiteError(
-                "The labels were replaced by others of another shape, so the run that painted the "
-                "old ones cannot be taken back or repeated."
-            )
-        return planes_across(labels, self.axis)
 
 
 class LabelPainter:
@@ -273,26 +168,7 @@ def room_for(labels: LabelArray, ids: Sequence[int]) -> LabelArray:
     return labels if max(ids) <= np.iinfo(labels.dtype).max else labels.astype(np.uint16)
 
 
-def planes_across(labels: LabelArray, axis: int) -> LabelArray:
-    """A view whose first axis counts the slices; (Y, X) becomes its own only slice."""
-    return labels[np.newaxis] if labels.ndim == 2 else np.moveaxis(labels, axis, 0)
-
-
 def check_ids(ids: Iterable[int]) -> None:
     """Raise MedSAMLiteError unless all `ids` lie between 1 and 65535."""
     if not all(1 <= number <= HIGHEST_LABEL for number in ids):
         raise MedSAMLiteError(f"Labels must lie between 1 and {HIGHEST_LABEL}.")
-
-
-def _around(first: Part, second: Part) -> Part:
-    """The smallest window that holds both."""
-    rows, columns = (
-        slice(min(a.start, b.start), max(a.stop, b.stop))
-        for a, b in zip(first, second, strict=True)
-    )
-    return rows, columns
-
-
-def _exchange(view: LabelArray, expected: LabelArray, wanted: LabelArray) -> None:
-    ours = (expected != wanted) & (view == expected)
-    view[ours] = wanted[ours]

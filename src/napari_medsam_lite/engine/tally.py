@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from napari_medsam_lite.engine.painting import LabelArray, planes_across
+from napari_medsam_lite.engine.steps import LabelArray, planes_across
 
 
 class Tally:

@@ -13,6 +13,7 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.segmentation import NOTHING_FOUND
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.fields import reason_of, typed
 from napari_medsam_lite.io.runfile import (
     ENDINGS,
     RunRecord,
@@ -23,6 +24,8 @@ from napari_medsam_lite.io.runfile import (
 Kind = Literal["slice", "volume"]
 Affine = tuple[tuple[float, ...], ...]
 WHERE = "This line of the history"
+TEXTS = ("id", "image", "fingerprint", "preset", "device")
+COUNTS = ("boxes", "slices", "axis", "index", "number")
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,8 @@ def from_json(content: Any) -> HistoryEntry:
         record = content["record"]
         affine = content["affine"]
         return HistoryEntry(
-            **{name: _text(content, name) for name in ("id", "image", "fingerprint")},
-            **{name: _text(content, name) for name in ("preset", "device")},
-            **{name: _whole(content, name) for name in ("boxes", "slices", "axis", "index")},
-            number=_whole(content, "number"),
+            **{name: typed(content[name], str, name) for name in TEXTS},
+            **{name: _count(content, name) for name in COUNTS},
             kind=_one_of(content, "kind", get_args(Kind)),
             ending=_one_of(content, "ending", ENDINGS),
             segments=tuple(str(title) for title in content["segments"]),
@@ -198,7 +199,7 @@ def from_json(content: Any) -> HistoryEntry:
             started=_time(content["started"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise FileFormatError(f"{WHERE} is damaged: {error}.") from error
+        raise FileFormatError(f"{WHERE} is damaged: {reason_of(error)}.") from error
 
 
 def _line(entry: HistoryEntry) -> str:
@@ -206,16 +207,9 @@ def _line(entry: HistoryEntry) -> str:
     return " ".join(parts).casefold()
 
 
-def _text(content: Any, name: str) -> Any:
-    value = content[name]
-    if not isinstance(value, str) or (name == "id" and not value):
-        raise ValueError(f"'{name}' is {value!r}")
-    return value
-
-
-def _whole(content: Any, name: str) -> Any:
-    value = content[name]
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _count(content: Any, name: str) -> Any:
+    value = typed(content[name], int, name)
+    if value < 0:
         raise ValueError(f"'{name}' is {value!r}")
     return value
 
@@ -227,9 +221,10 @@ def _one_of(content: Any, name: str, known: Sequence[str]) -> Any:
 
 
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not math.isfinite(value):
+    number = float(typed(value, (int, float), "number"))
+    if not math.isfinite(number):
         raise ValueError(f"{value!r} is no number")
-    return float(value)
+    return number
 
 
 def _affine(rows: Any) -> Affine:

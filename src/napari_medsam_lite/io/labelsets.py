@@ -115,7 +115,7 @@ def class_from_json(row: Any) -> LabelClass:
     name, color = row["name"], row.get("color")
     if not isinstance(name, str) or not isinstance(color, list | None):
         raise ValueError(f"the class {row!r:.80} has no name or a wrong colour")
-    return _class(row["number"], name, color, _code(row.get("code")))
+    return _class(row["number"], name, color, code_from_json(row.get("code")))
 
 
 def _choose(table: dict[str, Callable[..., Any]], path: Path) -> Callable[..., Any]:
@@ -202,12 +202,13 @@ def _class(
     return in_one_line(LabelClass(number, name or "", (red, green, blue), code))
 
 
-def _code(value: Any) -> Code | None:
+def code_from_json(value: Any) -> Code | None:
+    """A code, or None; ValueError if it is neither."""
     if value is None:
         return None
     match value:
         case {"scheme": str(scheme), "value": str(code), "meaning": str(meaning)}:
-            return Code(scheme, code, meaning, _code(value.get("modifier")))
+            return Code(scheme, code, meaning, code_from_json(value.get("modifier")))
     raise ValueError(f"the code {value!r:.80} has no scheme, value and meaning")
 
 

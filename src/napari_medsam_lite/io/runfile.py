@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +16,24 @@ from numpy.typing import NDArray
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import replacing
-from napari_medsam_lite.core.segmentation import SliceRecord, Source
-from napari_medsam_lite.core.settings import (
-    AUTO,
-    Settings,
-    parse_detail,
-    parse_overlap,
-    parse_propagation,
-    parse_step,
-)
+from napari_medsam_lite.core.segmentation import SliceRecord
+from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.io.fields import (
+    box_from_json,
+    reason_of,
+    record_from_json,
+    settings_from_json,
+    settings_to_json,
+    spacing_from_json,
+    typed,
+    whole_numbers,
+)
 from napari_medsam_lite.io.guard import reading
 
 FORMAT = 2
 PACKAGES = ("napari-medsam-lite", "torch", "openvino", "numpy", "napari")
 ENDINGS = ("finished", "cancelled", "failed")
-_CORNERS = ("z0", "y0", "x0", "z1", "y1", "x1")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def run_record(
         spacing=volume.spacing,
         ending=ending,
         slices=tuple(slices),
-        versions=dict(_versions()),
+        versions=dict(versions_in_use()),
         seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
         dice={name: round(value, 4) for name, value in (dice or {}).items()},
     )
@@ -154,9 +155,7 @@ def load_run(path: str | Path) -> RunRecord:
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
     """What a run file holds besides the boxes in world millimetres."""
-    content = {"format": FORMAT, **asdict(run)}
-    del content["settings"]["checkpoint"]
-    return content
+    return {"format": FORMAT, **asdict(run), "settings": settings_to_json(run.settings)}
 
 
 def run_from_json(content: Any, where: str) -> RunRecord:
@@ -171,7 +170,7 @@ def run_from_json(content: Any, where: str) -> RunRecord:
     try:
         return _record(content)
     except (KeyError, TypeError, ValueError, MedSAMLiteError) as error:
-        raise FileFormatError(f"{where} is damaged: {_reason(error)}.") from error
+        raise FileFormatError(f"{where} is damaged: {reason_of(error)}.") from error
 
 
 def boxes_to_world(
@@ -187,7 +186,8 @@ def boxes_to_world(
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions_in_use() -> dict[str, str]:
+    """Package -> version, of those that decide an answer."""
     found = {}
     for name in PACKAGES:
         try:
@@ -202,96 +202,37 @@ def _record(content: dict[str, Any]) -> RunRecord:
     if content["format"] == 1:
         settings = _first_settings(content)
     else:
-        settings = _settings(_typed(content["settings"], dict, "settings"))
-    boxes = tuple(_box(box) for box in _typed(content["boxes"], list, "boxes"))
+        settings = settings_from_json(typed(content["settings"], dict, "settings"))
+    spacing = content.get("spacing")
+    boxes = tuple(box_from_json(box) for box in typed(content["boxes"], list, "boxes"))
+    rows = typed(content.get("slices", []), list, "slices")
     return RunRecord(
-        input=_typed(content["input"], str, "input"),
+        input=typed(content["input"], str, "input"),
         boxes=boxes,
         settings=settings,
-        checkpoint_sha256=_typed(content["checkpoint_sha256"], str, "checkpoint_sha256"),
-        names=tuple(str(n) for n in _typed(content.get("names", []), list, "names")),
-        ids=_ids(_typed(content.get("ids", []), list, "ids"), len(boxes)),
-        spacing=_spacing(content.get("spacing")),
+        checkpoint_sha256=typed(content["checkpoint_sha256"], str, "checkpoint_sha256"),
+        names=tuple(str(n) for n in typed(content.get("names", []), list, "names")),
+        ids=_ids(typed(content.get("ids", []), list, "ids"), len(boxes)),
+        spacing=None if spacing is None else spacing_from_json(spacing),
         ending=_ending(content.get("ending", "finished")),
-        slices=tuple(_slice(row) for row in _typed(content.get("slices", []), list, "slices")),
-        **{k: _typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
-    )
-
-
-def _settings(values: dict[str, Any]) -> Settings:
-    """Settings of which those that decide the answer must be there."""
-    axis = _typed(values["axis"], int, "axis")
-    if axis not in (0, 1, 2):
-        raise ValueError(f"axis is {axis}, not 0, 1 or 2")
-    on_disk = values.get("on_disk", False)
-    if not isinstance(on_disk, bool):
-        raise ValueError(f"'on_disk' is {on_disk!r}")
-    return Settings(
-        window=_typed(values["window"], str, "window"),
-        axis=axis,
-        preset=_typed(values["preset"], str, "preset"),
-        device=_typed(values["device"], str, "device"),
-        propagation=parse_propagation(_typed(values["propagation"], str, "propagation")),
-        detail=parse_detail(_typed(values.get("detail", "whole"), str, "detail")),
-        step=parse_step(_typed(values.get("step", "1"), str, "step")),
-        overlap=parse_overlap(_typed(values.get("overlap", "logit"), str, "overlap")),
-        on_disk=on_disk,
+        slices=tuple(map(record_from_json, rows)),
+        **{k: typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
     )
 
 
 def _first_settings(content: dict[str, Any]) -> Settings:
     """Those of format 1, which had the device in words that no option takes."""
-    return _settings({**content, "device": AUTO})
-
-
-def _box(row: Any) -> Box3D:
-    corners = {corner: _typed(row[corner], int, corner) for corner in _CORNERS}
-    key = row.get("key")
-    return Box3D(**corners, key=None if key is None else _typed(key, int, "key"))
-
-
-def _slice(row: Any) -> SliceRecord:
-    source = row["source"]
-    if source not in get_args(Source):
-        raise ValueError(f"'source' is {source!r}")
-    return SliceRecord(
-        label=_typed(row["label"], int, "label"),
-        index=_typed(row["index"], int, "index"),
-        score=float(_typed(row["score"], (int, float), "score")),
-        source=source,
-        reason=_typed(row.get("reason", ""), str, "reason"),
-    )
+    return settings_from_json({**content, "device": AUTO})
 
 
 def _ids(values: list[Any], boxes: int) -> tuple[int, ...]:
-    ids = tuple(_typed(value, int, "ids") for value in values)
+    ids = whole_numbers(values, "ids")
     if ids and (len(ids) != boxes or min(ids) < 1):
         raise ValueError(f"'ids' is {values!r}, not a label for each of {boxes} boxes")
     return ids
-
-
-def _spacing(values: Any) -> tuple[float, float, float] | None:
-    if values is None:
-        return None
-    sizes = [float(_typed(v, (int, float), "spacing")) for v in _typed(values, list, "spacing")]
-    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
-        raise ValueError(f"'spacing' is {values!r}")
-    z, y, x = sizes
-    return z, y, x
 
 
 def _ending(value: Any) -> str:
     if value not in ENDINGS:
         raise ValueError(f"'ending' is {value!r}")
     return str(value)
-
-
-def _typed(value: Any, kind: type | tuple[type, ...], name: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"'{name}' is {value!r}")
-    return value
-
-
-def _reason(error: Exception) -> str:
-    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return text.rstrip(".")

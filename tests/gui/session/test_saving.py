@@ -69,7 +69,7 @@ def test_an_image_read_here_is_saved_with_the_geometry_of_its_file(
     session.layers.labels_made(image).data[2, 3:7, 2:5] = 1
     session.saving.save(tmp_path / "l.seg.nrrd")
     finish()
-    assert session.state.message == f"Saved as l.seg.nrrd, {FOUND}"
+    assert session.state.message == f"Saved as l.seg.nrrd, {FOUND} The case is in l.medsam.json."
     np.testing.assert_allclose(read_label_volume(tmp_path / "l.seg.nrrd").affine, affine)
 
 

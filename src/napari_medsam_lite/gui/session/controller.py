@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -13,10 +14,16 @@ from qtpy.QtCore import QTimer
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
-from napari_medsam_lite.gui.session.request import chosen_image, request_slice, request_volume
+from napari_medsam_lite.gui.session.request import (
+    chosen_image,
+    request_slice,
+    request_volume,
+    settings_now,
+)
 from napari_medsam_lite.gui.session.runs import Runs
 from napari_medsam_lite.gui.session.saving import Saving
 from napari_medsam_lite.gui.session.segment_actions import SegmentActions
@@ -99,7 +106,7 @@ class SessionController:
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
-        self.saving = Saving(state, self.desks.adopted, self.runs.start, ask)
+        self.saving = Saving(state, self.desks.adopted, self._settings, self.runs.start, ask)
         self.series = SeriesChoice(viewer, state, self.runs.start)
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
@@ -243,6 +250,13 @@ class SessionController:
         self.runs.snapshot()
         self.desks.adopt(image)
         return image
+
+    def _settings(self) -> Settings:
+        """The choices as they are now; across the first axis where no slices are shown."""
+        axis = 0
+        with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
+            axis = shown_axis(chosen_image(self.state), self.viewer.dims)
+        return settings_now(self.state, axis)
 
     def _go_through(self, move: Callable[[], str]) -> None:
         if self.state.busy:

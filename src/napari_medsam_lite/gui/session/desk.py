@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,9 +12,10 @@ from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
+from napari_medsam_lite.engine.steps import LabelArray, step_to
 from napari_medsam_lite.engine.undo import UndoStack
 from napari_medsam_lite.gui.session.desk_labels import DeskLabels
-from napari_medsam_lite.gui.session.edit import Edit
+from napari_medsam_lite.gui.session.edit import Edit, Written
 from napari_medsam_lite.gui.viewer.box_layer import (
     DRAWING,
     NUMBERS,
@@ -25,13 +26,15 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     number_boxes,
 )
 from napari_medsam_lite.gui.viewer.clicks import drop_a_click
-from napari_medsam_lite.gui.viewer.geometry import slice_count
+from napari_medsam_lite.gui.viewer.geometry import held_by, slice_count
 from napari_medsam_lite.gui.viewer.label_layer import (
     can_take_masks,
     dress_labels,
     highest_label,
     segments_of,
 )
+from napari_medsam_lite.io.case_record import CaseRecord
+from napari_medsam_lite.io.metadata import CASE, KEY
 
 Learn = Callable[[Segmentation], Segmentation]
 BOXES = "the change of boxes"
@@ -95,6 +98,7 @@ class Desk:
                 lambda: self._changed(self),
                 self._on_other_labels,
             )
+            self._take_case(layer)
             self._take_segments(segments_of(layer))
         self.show(self.segmentation)
 
@@ -138,6 +142,43 @@ class Desk:
         else:
             edit = Edit(self.image, what, self.segmentation, segmentation)
             self._edits.push(edit)
+        self.show(segmentation)
+        return edit
+
+    def restore(
+        self,
+        segmentation: Segmentation,
+        boxes: Boxes | None,
+        volumes: Mapping[tuple[int, ...], LabelArray],
+        what: str,
+    ) -> Edit:
+        """Put segments, boxes and labels of another time in the place of what is there.
+
+        Parameters
+        ----------
+        segmentation : Segmentation
+            What is shown then.
+        boxes : Boxes or None
+            Those of the layer, which must be there; None leaves it as it is.
+        volumes : mapping
+            The labels of volumes, each of the shape of one; the others stay.
+        what : str
+            For "... was taken back".
+        """
+        edit = self.change(segmentation, what)
+        if boxes is not None and self.boxes is not None:
+            edit.boxes = Boxes.of(self.boxes), boxes
+            with self._unheard():
+                boxes.put_into(self.boxes)
+            self._known = boxes
+        if volumes and self.masks is not None:
+            self.masks.make_room([max(1, *(int(v.max(initial=0)) for v in volumes.values()))])
+            for leading, labels in volumes.items():
+                volume = self.masks.volume(leading)
+                step = step_to(labels.reshape(volume.shape), volume)
+                edit.written.append(Written(step, leading))
+            self.masks.show(edit.written)
+        self._edits.trim()
         self.show(segmentation)
         return edit
 
@@ -267,6 +308,23 @@ class Desk:
             self.attach(layer)
         else:
             self._changed(self)
+
+    def _take_case(self, layer: Labels) -> None:
+        """Know what the case, whose labels these are, tells of them; it is told once."""
+        case = held_by(layer).get(CASE)
+        if self.masks is None or not isinstance(case, CaseRecord):
+            return
+        layer.metadata[KEY] = {n: v for n, v in held_by(layer).items() if n != CASE}
+        if self.segmentation.asked:
+            return
+        drawn = self.segmentation.segments
+        self.segmentation = case.segmentation
+        for segment in drawn:
+            if case.segmentation.get(segment.number) is None:
+                self.segmentation = self.segmentation.put(segment)
+        self.masks.know_as_computed()
+        if case.painted is not None:
+            self.masks.brush.hold(case.painted, case.leading)
 
     def _take_segments(self, others: Segmentation) -> None:
         """Know the segments of labels too; those that have no name here yet get it."""

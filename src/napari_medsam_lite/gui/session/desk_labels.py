@@ -9,11 +9,13 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_medsam_lite.engine.painting import LabelArray, room_for
+from napari_medsam_lite.engine.painting import room_for
+from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.gui.session.edit import Written
 from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.geometry import transform
+from napari_medsam_lite.gui.viewer.label_layer import highest_label
 
 MM3_PER_ML = 1000.0
 
@@ -45,6 +47,7 @@ class DeskLabels:
     ) -> None:
         self.layer, self.leading = layer, leading
         self.brush = Brush(layer, locked, self.recount)
+        self._given = _nonzero(layer) if highest_label(layer) else None
         self._counted, self._replaced = counted, replaced
         self._tally = Tally(self.volume(leading))
         self._widening = False
@@ -69,6 +72,19 @@ class DeskLabels:
         """The voxels of a volume that a person painted; None if there are none."""
         held = self.brush.held
         return None if held is None else held[leading]
+
+    def not_computed(self, leading: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """(Z, Y, X) bool: what a person painted in a volume, or what was there from the start."""
+        held, given = self.held(leading), self._given
+        if given is not None:
+            found = np.unpackbits(given[leading], axis=-1, count=self.layer.data.shape[-1])
+            there = found.astype(bool)
+            held = there if held is None else there | held
+        return held if held is None or held.ndim == 3 else held[np.newaxis]
+
+    def know_as_computed(self) -> None:
+        """What was there from the start was asked of the network too, and it is known how."""
+        self._given = None
 
     def turn_to(self, leading: tuple[int, ...]) -> None:
         """Look at another volume."""
@@ -119,3 +135,10 @@ class DeskLabels:
     def _on_data(self, _: Any) -> None:
         if not self._widening:
             self._replaced()
+
+
+def _nonzero(layer: Labels) -> NDArray[np.uint8]:
+    """Where a layer has labels, a bit a voxel along the last axis; slice by slice, for memory."""
+    data = layer.data.reshape(-1, *layer.data.shape[-2:])
+    packed = np.stack([np.packbits(plane != 0, axis=-1) for plane in data])
+    return packed.reshape(*layer.data.shape[:-1], -1)

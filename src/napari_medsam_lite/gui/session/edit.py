@@ -9,7 +9,7 @@ from napari.layers import Image
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
-from napari_medsam_lite.engine.painting import Step
+from napari_medsam_lite.engine.steps import Step
 from napari_medsam_lite.engine.undo import next_serial
 from napari_medsam_lite.gui.viewer.box_layer import Boxes
 

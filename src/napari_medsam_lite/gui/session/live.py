@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.asked import Asked
+from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
@@ -78,6 +79,7 @@ class LiveTask(Task):
         for number, index in gone:
             self._writer.erase(number, index)
         self._scores: list[float] = []
+        self._in_use: InUse | None = None
         self._unseen = ""
 
     @property
@@ -115,7 +117,7 @@ class LiveTask(Task):
             if isinstance(item, Doing):
                 self._state.tell(item.text)
             elif isinstance(item, InUse):
-                self._state.in_use = item.text
+                self._state.in_use, self._in_use = item.text, item
             else:
                 record = self._writer.paint(item)
                 if item.area:
@@ -124,13 +126,27 @@ class LiveTask(Task):
     def on_ended(self, ending: Ending) -> None:
         """Keep what was painted with the edit, show it, and tell."""
         if self._writer.is_current:
-            self.keep()
+            self._keep(ending)
         self._ended(self, ending, self._sentence(ending))
 
-    def keep(self) -> None:
+    def _keep(self, ending: Ending) -> None:
         """Add what was written to the edit, and show it."""
         if self._writer.has_written:
-            self._writer.keep_with(self.edit, thumbnail=False)
+            whole = ending.how == "finished"
+            self._writer.keep_with(self.edit, self._what_was_asked(), whole, thumbnail=False)
+
+    def _what_was_asked(self) -> Asked:
+        settings, used = self.request.settings, self._in_use
+        boxes = tuple(
+            Box3D.from_plane(box, settings.axis, index, index, key=index)
+            for (_, index), found in self._asked
+            for box in found
+        )
+        if used is None:
+            return Asked("live", settings, boxes, tuple(self._numbers))
+        settings = replace(settings, preset=used.preset, device=used.target)
+        numbers, weights = tuple(self._numbers), used.checkpoint_sha256
+        return Asked("live", settings, boxes, numbers, checkpoint_sha256=weights)
 
     def interrupt(self) -> None:
         """Cut the encoding in flight short."""

@@ -81,8 +81,13 @@ def chosen_image(state: SessionState) -> Image:
 
 def request_ahead(state: SessionState, axis: int, snapshot: Snapshot) -> Request:
     """All choices but the boxes: what reading ahead of slices across `axis` needs to know."""
-    settings = state.settings(axis, _contrast(chosen_image(state)))
+    settings = settings_now(state, axis)
     return Request("slice", snapshot, settings, keep_painted=state.keep_painted)
+
+
+def settings_now(state: SessionState, axis: int) -> Settings:
+    """The choices as they are, for slices across `axis` of the chosen image; raises as that."""
+    return state.settings(axis, _contrast(chosen_image(state)))
 
 
 def request_slice(state: SessionState, dims: Dims, desk: Desk, snapshot: Snapshot) -> Request:

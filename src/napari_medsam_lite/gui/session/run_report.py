@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from napari_medsam_lite.core.segmentation import SliceRecord, extent_of, group_by_label
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.session.state import Run
@@ -34,14 +35,19 @@ class Ready:
 
 @dataclass(frozen=True)
 class InUse:
-    """What really computes, with the notice on the checkpoint, in words."""
+    """What really computes: in words with the notice on the checkpoint, and by name."""
 
     text: str
+    preset: str
+    target: str
+    checkpoint_sha256: str
 
     @classmethod
     def of(cls, backend: Backend) -> InUse:
-        """The words for a backend that is loaded."""
-        return cls(told_in_use(backend.preset.name, backend.device, backend.checkpoint.notice))
+        """That of a backend that is loaded."""
+        preset, weights = backend.preset.name, backend.checkpoint
+        text = told_in_use(preset, backend.device, weights.notice)
+        return cls(text, preset, backend.target, weights.sha256)
 
 
 @dataclass
@@ -70,6 +76,14 @@ class RunReport:
     visited: dict[int, set[int]] = field(default_factory=dict)
     found: set[int] = field(default_factory=set)
     unseen: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the request, with the preset and device that ``auto`` became."""
+        settings, ready = self.request.settings, self.ready
+        if ready is None:
+            return settings
+        return replace(settings, preset=ready.preset, device=ready.target)
 
     @property
     def slices(self) -> int:
@@ -143,13 +157,12 @@ class RunReport:
         )
 
     def _record(self, ready: Ready, ending: Ending) -> RunRecord:
-        """What a run file of the run holds, with the preset and device that ``auto`` became."""
-        settings = replace(self.request.settings, preset=ready.preset, device=ready.target)
+        """What a run file of the run holds."""
         seconds = {"total": self.seconds()}
         return run_record(
             ready.volume,
             self.request.boxes,
-            settings,
+            self.settings,
             ready.checkpoint_sha256,
             ids=self.request.labels,
             ending=ending.how,

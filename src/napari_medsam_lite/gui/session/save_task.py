@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
+from napari_medsam_lite.io.case_record import CaseRecord
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,15 @@ class ToSave:
         Its suffix chooses the format.
     each : bool
         Whether each class gets a file of its own, beside `path`.
+    case : CaseRecord or None
+        What is kept of the work besides, in a case file beside `path`.
     """
 
     labels: Volume
     classes: tuple[LabelClass, ...]
     path: Path
     each: bool = False
+    case: CaseRecord | None = None
 
 
 class SaveTask(Task):
@@ -57,6 +61,7 @@ class SaveTask(Task):
         self._wanted, self._state = wanted, state
         self._given_up, self._unstoppable = threading.Event(), False
         self._saved: list[Path] = []
+        self._case: Path | None = None
 
     def work(self) -> Iterator[Any]:
         """Write and read back, all in one step: what is told in between is posted.
@@ -73,6 +78,8 @@ class SaveTask(Task):
         for path, part, kept in self._parts(data, classes):
             write_labels(path, part, labels, classes=kept, progress=self._go_on)
             post(path)
+        if self._wanted.case is not None:
+            self._save_case(self._wanted.case)
         yield from ()
 
     def on_items(self, items: list[Any]) -> None:
@@ -111,6 +118,24 @@ class SaveTask(Task):
             raise Interrupted("The file was not saved.")
         post(f"{what} {self._wanted.path.name}...")
 
+    def _save_case(self, case: CaseRecord) -> None:
+        """Write the case file: it names the labels that are saved now, and their image."""
+        from napari_medsam_lite.io.casefile import (
+            case_path,
+            labels_fingerprint,
+            refer_to,
+            save_case,
+        )
+
+        wanted, file = self._wanted, case_path(self._wanted.path)
+        labels = labels_fingerprint(np.asarray(wanted.labels.data))
+        source, image = wanted.labels.source, case.image
+        if source is not None:
+            image = refer_to(source.path, file, image.fingerprint)
+        kept = replace(case, image=image, labels=refer_to(wanted.path, file, labels))
+        save_case(file, kept, wanted.labels.affine)
+        self._case = file
+
     def _parts(
         self, data: NDArray[Any], classes: tuple[LabelClass, ...]
     ) -> Iterator[tuple[Path, NDArray[Any], tuple[LabelClass, ...]]]:
@@ -125,7 +150,8 @@ class SaveTask(Task):
         if self._wanted.each:
             names = ", ".join(path.name for path in self._saved)
             return f"Saved as {names}, each read again and found the same."
-        return f"Saved as {self._wanted.path.name}, read again and found the same."
+        told = f"Saved as {self._wanted.path.name}, read again and found the same."
+        return told if self._case is None else f"{told} The case is in {self._case.name}."
 
 
 def path_of(path: Path, each: LabelClass) -> Path:

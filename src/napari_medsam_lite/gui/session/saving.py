@@ -12,10 +12,14 @@ from napari.layers import Image
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.files import is_there
+from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.session.casing import case_of
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.save_task import SaveTask, ToSave, path_of
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.geometry import snapshot_of, transform
+from napari_medsam_lite.gui.viewer.image_layers import fingerprint_of_image
+from napari_medsam_lite.io.case_record import CaseRecord
 from napari_medsam_lite.io.layer_place import labels_in_place
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
@@ -31,6 +35,8 @@ class Saving:
         Of the session.
     desk : callable
         The desk of the chosen image.
+    settings : callable
+        The choices as they are now.
     start : callable
         Starts the task.
     ask : callable
@@ -41,10 +47,12 @@ class Saving:
         self,
         state: SessionState,
         desk: Callable[[], Desk],
+        settings: Callable[[], Settings],
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
     ) -> None:
-        self._state, self._desk, self._start, self._ask = state, desk, start, ask
+        self._state, self._desk, self._settings = state, desk, settings
+        self._start, self._ask = start, ask
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -81,7 +89,7 @@ class Saving:
             If there are no labels, or they cannot be saved so.
         """
         desk = self._desk()
-        wanted = to_save(desk, Path(path), each)
+        wanted = to_save(desk, Path(path), each, self._case_of(desk))
         if each and not self._may_replace(wanted):
             return
         self._last[desk.image] = wanted.path
@@ -94,14 +102,21 @@ class Saving:
             self._task.finish()
         self._task = None
 
+    def _case_of(self, desk: Desk) -> CaseRecord:
+        fingerprint = fingerprint_of_image(desk.image)
+        painted = None if desk.masks is None else desk.masks.not_computed(desk.leading)
+        return case_of(desk, self._settings(), fingerprint, painted)
+
     def _may_replace(self, wanted: ToSave) -> bool:
         paths = [path_of(wanted.path, each) for each in wanted.classes]
         there = [path.name for path in paths if is_there(path)]
         return not there or self._ask(f"{', '.join(there)}: there already. Replace?")
 
 
-def to_save(desk: Desk, path: Path, each: bool) -> ToSave:
+def to_save(desk: Desk, path: Path, each: bool, case: CaseRecord | None = None) -> ToSave:
     """The desk's labels as they are now, of the volume that is looked at.
+
+    A file for each segment has no case file: that would have to name them all.
 
     Raises
     ------
@@ -119,4 +134,4 @@ def to_save(desk: Desk, path: Path, each: bool) -> ToSave:
     labels = labels.reshape((1,) * (3 - size) + labels.shape)
     place = labels_in_place(labels, world, desk.image.metadata)
     classes = tuple(each.label_class for each in desk.segmentation.segments)
-    return ToSave(place, classes, path, each)
+    return ToSave(place, classes, path, each, None if each else case)

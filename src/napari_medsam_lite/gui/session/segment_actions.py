@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from napari_medsam_lite.core.asked import Asked
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.labelset import BUILT_IN, Color, LabelSet
 from napari_medsam_lite.core.segmentation import Segment
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter
@@ -165,7 +167,7 @@ class SegmentActions:
         before = None if desk.boxes is None else Boxes.of(desk.boxes)
         edit = desk.change(desk.segmentation.drop(number), f"the deletion of {segment.title}")
         for writer in writers:
-            writer.keep_with(edit)
+            writer.keep_with(edit, Asked("deletion", Settings(), numbers=(number,)))
         if before is not None:
             edit.boxes = before, desk.without_boxes_of(number)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_medsam_lite.core.asked import Asked
 from napari_medsam_lite.core.segmentation import count_slices
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.engine import SessionEngine
@@ -154,7 +155,7 @@ class SegmentTask(Task):
         if self._writer.is_current:
             if ending.how == "finished":
                 self._erase_what_was_left()
-            self._keep()
+            self._keep(ending)
         if ending.how == "finished":
             state.done = state.total
         self._around.ended(self, ending, self.report.sentence(ending, self._writer.withheld))
@@ -163,10 +164,20 @@ class SegmentTask(Task):
         """Cut the encoding in flight short."""
         self._around.engine.interrupt()
 
-    def _keep(self) -> None:
+    def _keep(self, ending: Ending) -> None:
         """What the run did, as one edit."""
-        if self._writer.has_written:
-            self._writer.keep_with(self.desk.change(self.desk.segmentation, "the run"))
+        ready, request = self.report.ready, self.request
+        if ready is None or not self._writer.has_written:
+            return
+        asked = Asked(
+            request.kind,
+            self.report.settings,
+            request.boxes,
+            request.labels,
+            checkpoint_sha256=ready.checkpoint_sha256,
+        )
+        edit = self.desk.change(self.desk.segmentation, "the run")
+        self._writer.keep_with(edit, asked, whole=ending.how == "finished")
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from napari_medsam_lite.core.asked import Asked, Pair, followed
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Place, Segmentation, SliceRecord
 from napari_medsam_lite.core.settings import Overlap
-from napari_medsam_lite.engine.painting import LabelPainter, Step
+from napari_medsam_lite.engine.painting import LabelPainter
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+from napari_medsam_lite.engine.steps import Step
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit, Written
 
@@ -57,6 +59,10 @@ class MaskWriter:
         self._step = Step(axis, volume.shape)
         self._painter = LabelPainter(volume, axis, numbers, overlap, self._step)
         self._records: dict[int, dict[Place, SliceRecord | None]] = {}
+        self._painted: list[Pair] = []
+        self._erased: list[Pair] = []
+        self._left_out = False
+        self._asked: Asked | None = None
 
     @property
     def is_current(self) -> bool:
@@ -91,17 +97,42 @@ class MaskWriter:
         if segment is not None and not segment.locked:
             self._protect()
             self._painter.paint(item)
+            self._painted.append((number, item.index))
             self._note(number, item.index, record if item.area else None)
+        else:
+            self._left_out = True
         return record
 
     def erase(self, number: int, index: int) -> None:
         """Remove what the network painted of a segment on a slice."""
         self._protect()
         self._painter.erase(number, index)
+        self._erased.append((number, index))
         self._records.setdefault(number, {})[self.axis, index] = None
 
-    def keep_with(self, edit: Edit, thumbnail: bool = True) -> None:
-        """Make what was written a part of `edit`, and show it."""
+    def keep_with(
+        self, edit: Edit, asked: Asked, whole: bool = True, thumbnail: bool = True
+    ) -> None:
+        """Make what was written a part of `edit`, and show it.
+
+        Parameters
+        ----------
+        edit : Edit
+            Where undo finds it.
+        asked : Asked
+            What made it; where it was painted and erased is added here.
+        whole : bool
+            Whether the task came to its end.
+        thumbnail : bool
+            Whether napari's list shows it at once too.
+        """
+        self._asked = replace(
+            asked,
+            locked=self.desk.segmentation.locked,
+            erased=() if asked.kind == "deletion" else tuple(self._erased),
+            only=None if whole and not self._left_out else tuple(self._painted),
+            leading=self._leading,
+        )
         written = Written(self._step, self._leading)
         edit.written.append(written)
         self.desk.learn(edit, self._noted)
@@ -120,7 +151,8 @@ class MaskWriter:
                 merged = {**segment.records, **found}
                 records = {place: r for place, r in merged.items() if r is not None}
                 segmentation = segmentation.put(replace(segment, records=records))
-        return segmentation
+        assert self._asked is not None
+        return replace(segmentation, asked=followed(segmentation.asked, self._asked))
 
     def redraw(self) -> None:
         """Show what was written, while more is to come."""

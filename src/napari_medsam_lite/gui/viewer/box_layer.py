@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.boxes import Box2D, Box3D, KeyBox
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.engine.painting import HIGHEST_LABEL
 from napari_medsam_lite.gui.viewer.geometry import Plane, place_of, transform
@@ -94,12 +95,68 @@ def drawn_boxes(
     another moment.
     """
     boxes = boxes or Boxes.of(shapes)
-    to_world, start = transform(shapes)
-    matrix, offset = transform(image)
-    to_voxels, shift = np.linalg.solve(matrix, to_world), np.linalg.solve(matrix, start - offset)
     extents = _extents(boxes.features) if axis == 0 else {}
     numbers = _segment_numbers(boxes.features, len(boxes.kinds))
     found = []
+    for row, (place, low, high) in _spans(shapes, image, boxes).items():
+        if place == leading and high[axis] - low[axis] < FLAT:
+            index, box = _middle(low[axis], high[axis]), _covered(low, high, axis)
+            found.append(DrawnBox(row, index, box, extents.get(row), numbers[row]))
+    return found
+
+
+def key_boxes(shapes: Shapes, image: Image) -> list[KeyBox]:
+    """Every box that has an area, across whatever axis and on whatever volume it lies.
+
+    A box is what an ellipse or polygon reaches; lines and paths are left out.
+    """
+    boxes, found = Boxes.of(shapes), []
+    numbers, extents = _segment_numbers(boxes.features, len(boxes.kinds)), _extents(boxes.features)
+    for row, (leading, low, high) in _spans(shapes, image, boxes).items():
+        axes = [axis for axis in range(3) if high[axis] - low[axis] < FLAT]
+        if len(axes) != 1 or not numbers[row]:
+            continue
+        (axis,) = axes
+        index = _middle(low[axis], high[axis])
+        first, last = extents.get(row, (index, index)) if axis == 0 else (index, index)
+        box = Box3D.from_plane(_covered(low, high, axis), axis, first, last, key=index)
+        found.append(KeyBox(numbers[row], axis, box, leading))
+    return found
+
+
+def boxes_to_draw(found: Sequence[KeyBox], ndim: int) -> Boxes:
+    """The shapes that show key boxes on an image of `ndim` dimensions."""
+    import pandas
+
+    ends = [key_box.box.extent(key_box.axis) for key_box in found]
+    reach = [first < last for first, last in ends]
+    features: dict[str, Any] = {LABEL_COLUMN: np.array([b.number for b in found], int)}
+    if any(reach):
+        for column, values in zip(EXTENT_COLUMNS, zip(*ends, strict=True), strict=True):
+            features[column] = np.where(reach, values, -1)
+    return Boxes(
+        tuple(_corners_of(key_box, ndim) for key_box in found),
+        ("rectangle",) * len(found),
+        pandas.DataFrame(features),
+    )
+
+
+def _corners_of(key_box: KeyBox, ndim: int) -> NDArray[np.float64]:
+    axis, box = key_box.axis, key_box.box
+    index = box.extent(axis)[0] if box.key is None else box.key
+    return rectangle(box.plane(axis), Plane(axis, index), ndim, key_box.leading)
+
+
+Span = tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]
+"""A volume, and the lowest and highest corner (z, y, x) in its voxels."""
+
+
+def _spans(shapes: Shapes, image: Image, boxes: Boxes) -> dict[int, Span]:
+    """Row -> what a closed shape reaches, in the voxels of `image`."""
+    to_world, start = transform(shapes)
+    matrix, offset = transform(image)
+    to_voxels, shift = np.linalg.solve(matrix, to_world), np.linalg.solve(matrix, start - offset)
+    found = {}
     for row, (vertices, kind) in enumerate(zip(boxes.vertices, boxes.kinds, strict=True)):
         if kind in OPEN_SHAPES:
             continue
@@ -109,12 +166,8 @@ def drawn_boxes(
         if image.ndim == 2:
             low, high = np.insert(low, 0, 0.0), np.insert(high, 0, 0.0)
         middles = zip(low[:-3], high[:-3], strict=True)
-        if tuple(_middle(first, last) for first, last in middles) != leading:
-            continue
-        low, high = low[-3:], high[-3:]
-        if high[axis] - low[axis] < FLAT:
-            index, box = _middle(low[axis], high[axis]), _covered(low, high, axis)
-            found.append(DrawnBox(row, index, box, extents.get(row), numbers[row]))
+        leading = tuple(_middle(first, last) for first, last in middles)
+        found[row] = leading, low[-3:], high[-3:]
     return found
 
 

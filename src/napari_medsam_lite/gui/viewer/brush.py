@@ -74,6 +74,13 @@ class Brush:
         """When a stroke was taken back last; 0 if there is none to repeat."""
         return self._undone[-1].serial if self._undone else 0
 
+    def hold(self, painted: NDArray[np.bool_], leading: tuple[int, ...] = ()) -> None:
+        """Know voxels of one volume as painted, from another session; for good."""
+        if self._for_good is None:
+            self._for_good = np.zeros(self._layer.data.shape, bool)
+        self._for_good[leading] |= painted.reshape(self._for_good[leading].shape)
+        self._mark()
+
     def undo(self) -> None:
         """Take the latest stroke back, as napari does; what is locked by now stays."""
         self._done_undone(self._done, self._undone, self._layer.undo)
@@ -132,7 +139,9 @@ class Brush:
 
     def _mark(self) -> None:
         if self._held is None:
-            return
+            if self._for_good is None:
+                return
+            self._held = np.zeros(self._layer.data.shape, bool)
         self._held[:] = False if self._for_good is None else self._for_good
         for stroke in self._done:
             self._held[stroke.index] = True
