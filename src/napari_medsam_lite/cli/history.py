@@ -18,6 +18,8 @@ from napari_medsam_lite.io.overlay import check_picture_name
 from napari_medsam_lite.io.runfile import ENDINGS, save_run
 
 SHOWN, ID = 50, 8
+OTHER_COLUMNS = 62
+"""Characters that the table takes besides names."""
 EXAMPLE = """\
 medsam-lite history --image ct --sort worst
 
@@ -111,9 +113,10 @@ def print_table(entries: Sequence[HistoryEntry]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
+    console, table = Console(), Table()
+    left = max(console.width - OTHER_COLUMNS, 10)
     table.add_column("id\ntime", no_wrap=True, min_width=16)
-    table.add_column("image\nsegments", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("image\nsegments", no_wrap=True, overflow="ellipsis", max_width=left)
     for head, width in (("slices", 6), ("s", 5), ("score\nworst", 5)):
         table.add_column(head, no_wrap=True, min_width=width, justify="right")
     table.add_column("preset\nending", no_wrap=True, min_width=9)
@@ -127,7 +130,7 @@ def print_table(entries: Sequence[HistoryEntry]) -> None:
             "" if each.score is None else f"{each.score:.2f}\n[dim]{each.worst:.2f}[/dim]",
             f"{each.preset}\n[dim]{each.ending}[/dim]",
         )
-    Console().print(table)
+    console.print(table)
 
 
 def _plain(entry: HistoryEntry) -> dict[str, object]:
