@@ -42,7 +42,7 @@ class Sheet:
     shape : tuple of int
         (H, W) of the picture of a slice in pixels.
     boxes : sequence of Box3D
-        Those that reach a slice are outlined there.
+        Outlined on their key slice, or without one on all that they reach.
     ids : sequence of int
         The label of each box; empty means 1, 2, 3, ...
     classes : sequence of LabelClass
@@ -74,7 +74,7 @@ class Sheet:
         colors = {each.number: each.color for each in self.classes}
         _blend(image, nearest(labels, self.shape, flips), colors)
         for label, box in zip(self.ids or range(1, len(self.boxes) + 1), self.boxes, strict=True):
-            first, last = box.extent(self.axis)
+            first, last = box.extent(self.axis) if box.key is None else (box.key, box.key)
             if first <= index <= last:
                 color = colors.get(label, color_of(label))
                 _outline(image, box, self.axis, plane.shape[:2], flips, color)

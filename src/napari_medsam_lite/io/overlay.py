@@ -52,7 +52,8 @@ def save_overlay(
     labels : ndarray
         (Z, Y, X) whole numbers, 0 for background. A label keeps its colour from picture to picture.
     boxes : sequence of Box3D
-        Those that reach the slice are outlined in the colour of their label.
+        Outlined in the colour of their label, on their key slice or, without one, on all slices
+        that they reach.
     index : int, optional
         The slice; default the middle of the labelled ones, or of the volume if there are none.
     axis : int

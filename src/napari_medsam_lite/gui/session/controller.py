@@ -17,6 +17,9 @@ from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.history import SessionHistory
+from napari_medsam_lite.gui.session.history_actions import HistoryActions
+from napari_medsam_lite.gui.session.pictures import Pictures
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
 from napari_medsam_lite.gui.session.request import (
     chosen_image,
@@ -78,12 +81,18 @@ class SessionController:
         The segments of each image, and what was done to them.
     segments : SegmentActions
         What a person does to the segments of the chosen image.
+    history : SessionHistory
+        What was run, in this and earlier sessions.
     runs : Runs
         What is asked of the network.
     window : WindowLink
         What is shown and what the network sees, as one.
     saving : Saving
         Labels into files.
+    pictures : Pictures
+        Pictures into files.
+    past_runs : HistoryActions
+        What a person does with runs of the history.
     series : SeriesChoice
         The other series of the image's folder.
     """
@@ -101,12 +110,20 @@ class SessionController:
         keys = UndoKeys(self.undo_latest, self.redo_latest)
         self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
         self.layers = self.desks.layers
+        self.history = SessionHistory(state, self.runner, self.warn)
+        engine = engine or SessionEngine()
         self.runs = Runs(
-            viewer, state, engine or SessionEngine(), self.runner, self.desks, self.warn
+            viewer, state, engine, self.runner, self.desks, self.warn, self.history.note
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
         self.saving = Saving(state, self.desks.adopted, self._settings, self.runs.start, ask)
+        self.pictures = Pictures(
+            viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start
+        )
+        self.past_runs = HistoryActions(
+            viewer, state, self.history, self.desks, self.runs, self.pictures, self.told
+        )
         self.series = SeriesChoice(viewer, state, self.runs.start)
         self._watch = ViewerWatch(
             viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
@@ -123,6 +140,7 @@ class SessionController:
         self.desks.open()
         self.window.open()
         self.runs.open()
+        self.history.open()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
@@ -133,6 +151,7 @@ class SessionController:
         self._open = False
         self.saving.close()
         self.runs.close()
+        self.history.close()
         self._watch.close()
         self.window.close()
         self.desks.close()
