@@ -7,7 +7,7 @@ from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageErro
 from napari_medsam_lite.core.labelset import LabelClass, color_of
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.core.window import Limits
-from napari_medsam_lite.io.overlay import draw_overlay, save_overlay
+from napari_medsam_lite.io.overlay import draw_overlay, save_overlay, small_overlay
 
 SHAPE = (6, 20, 30)
 VOLUME = Volume(np.full(SHAPE, 40, np.int16), (3.0, 1.0, 1.0))
@@ -89,6 +89,20 @@ def test_placed_images_have_the_front_up_and_the_right_side_left(tmp_path, signs
         y, x = np.nonzero((picture != picture[:, :, :1]).any(axis=2))
         assert (y.mean() > picture.shape[0] / 2) == (rows > 0)
         assert (x.mean() > picture.shape[1] / 2) == (columns > 0)
+
+
+def test_a_small_picture_keeps_its_colours():
+    rng = np.random.default_rng(0)
+    volume = Volume(rng.integers(0, 256, (1, 320, 320)).astype(np.uint8))
+    labels = np.zeros((320, 320), np.uint8)
+    for label in range(1, 9):
+        labels[label * 30 : label * 30 + 20, 20:300] = label
+    png = small_overlay(volume, labels, 0, [], axis=0, limits=Limits(0, 255))
+    assert len(png) < 90_000
+    picture = iio.imread(png).astype(int)
+    for label in range(1, 9):
+        edge = picture[label * 30, 30:290]
+        assert np.abs(edge - color_of(label)).max() <= 12, label
 
 
 def test_a_colour_image(tmp_path):

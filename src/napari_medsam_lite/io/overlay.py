@@ -178,9 +178,12 @@ def write_picture(path: str | Path, picture: Picture) -> None:
 
 
 def to_png(picture: Picture, colours: int = 0) -> bytes:
-    """A PNG file's content; with no more than so many `colours` it is a third as large."""
+    """A PNG file's content; with no more than so many `colours` it is smaller."""
     image, held = Image.fromarray(picture), BytesIO()
-    (image.quantize(colours) if colours else image).save(held, "png", optimize=bool(colours))
+    if colours:
+        # Not the median cut: of a slice that is mostly grey it merges the labels' colours.
+        image = image.quantize(colours, Image.Quantize.MAXCOVERAGE)
+    image.save(held, "png", optimize=bool(colours))
     return held.getvalue()
 
 

@@ -145,10 +145,14 @@ def test_the_picture_of_the_run_that_is_selected(view, qtbot):
     choose(view, 1)
     qtbot.waitUntil(lambda: not picture.isHidden())
     view.window().show()
+    part(view.window(), "history_part").expand(animate=False)
     for width in (400, 300):
         view.window().resize(width, 700)
         qtbot.waitUntil(lambda: picture.pixmap().width() == picture.width())
         assert picture.height() == pytest.approx(picture.width() / 2, abs=1)
+        below = part(view, "go_to")
+        top = below.mapTo(view, below.rect().topLeft()).y()
+        assert top >= picture.geometry().bottom(), "nothing lies on the picture"
     choose(view, 0)
     qtbot.waitUntil(picture.isHidden)
 
@@ -253,7 +257,9 @@ def test_it_is_narrow(view, qtbot):
     assert view.minimumSizeHint().width() <= 280
     assert view.window().minimumSizeHint().width() <= 280
     view.window().show()
-    view.window().resize(280, 700)
+    view.window().resize(300, 700)
     table = part(view, "history", QTreeView)
-    hidden = [each.head for i, each in enumerate(COLUMNS) if table.isColumnHidden(i)]
-    assert hidden == ["Image", "Slices", "Preset", "Ending"]
+    hidden = {"Image", "Slices", "Preset", "Ending"}
+    qtbot.waitUntil(
+        lambda: {each.head for i, each in enumerate(COLUMNS) if table.isColumnHidden(i)} == hidden
+    )

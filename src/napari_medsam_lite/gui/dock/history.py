@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from magicgui.widgets import CheckBox, LineEdit
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from napari_medsam_lite.gui.dock.arrange import folded, side_by_side
@@ -15,6 +16,9 @@ from napari_medsam_lite.gui.dock.picture_file import ask_for_picture
 from napari_medsam_lite.gui.dock.run_picture import RunPicture
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.io.history_entry import HistoryEntry, select
+
+ANY_HEIGHT = 16_777_215
+"""Qt's own number for no limit; its name is not in all bindings."""
 
 
 class HistoryView(QWidget):  # type: ignore[misc]
@@ -58,6 +62,12 @@ class HistoryView(QWidget):  # type: ignore[misc]
         """Read what was run in earlier sessions: when somebody looks, not as the dock is built."""
         if unfolded:
             self._session.history.look()
+
+    def event(self, event: QEvent) -> bool:
+        """Grow with the picture: what folds this view has fixed its height without one."""
+        if event.type() == QEvent.Type.LayoutRequest and self.maximumHeight() > 0:
+            self.setMaximumHeight(ANY_HEIGHT)
+        return bool(super().event(event))
 
     @property
     def selected(self) -> list[HistoryEntry]:

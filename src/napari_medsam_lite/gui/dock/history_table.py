@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeView
 
 from napari_medsam_lite.io.history_entry import HistoryEntry, in_order
 
-ROWS = 6
+ROWS = 5
 
 
 class Column(NamedTuple):
@@ -46,7 +46,7 @@ COLUMNS = (
     Column("Time", "time", when, "When it was started."),
     Column("Segment", "segments", lambda e: ", ".join(e.segments), "What was outlined."),
     Column("Image", "image", lambda e: e.image, "What it was outlined on.", 430),
-    Column("Slices", "slices", lambda e: str(e.slices), "Slices that got an answer.", 260),
+    Column("Slices", "slices", lambda e: str(e.slices), "Slices that got an answer.", 320),
     Column("Preset", "preset", lambda e: e.preset, "What computed it.", 500),
     Column("s", "seconds", lambda e: f"{e.seconds:.1f}", "Seconds that it took."),
     Column("Score", "score", lambda e: _score(e.score), "The network's own mean estimate, 0 to 1."),
@@ -123,7 +123,8 @@ class RunsTable(QTreeView):  # type: ignore[misc]
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumHeight(90)
+        self.setStyleSheet("QTreeView::item { padding: 2px 0; }")
+        self.setMinimumHeight(self.sizeHint().height())
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
@@ -147,7 +148,7 @@ class RunsTable(QTreeView):  # type: ignore[misc]
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for the header and a few rows."""
-        return QSize(280, (self.fontMetrics().lineSpacing() + 6) * (ROWS + 1) + 8)
+        return QSize(280, (self.fontMetrics().lineSpacing() + 8) * (ROWS + 1) + 8)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """In a narrow dock names go first; each row's tooltip has all."""
