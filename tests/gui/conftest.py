@@ -58,13 +58,13 @@ class FakeSegmenter:
             checkpoint=SimpleNamespace(notice=self.notice, sha256="0" * 64),
         )
 
-    def segment_slice(self, prepared, index, boxes, detail):
+    def segment_slice(self, prepared, index, boxes, detail, timings=None):
         assert threading.current_thread().name == THREAD_NAME
         self.live.append((index, list(boxes)))
         for i, box in enumerate(boxes):
             yield self._answer(i, index, box, prepared)
 
-    def segment(self, prepared, segments, settings, answered=None):
+    def segment(self, prepared, segments, settings, timings=None, answered=None):
         assert threading.current_thread().name == THREAD_NAME
         assert settings.propagation == "guided"
         self.prepared.append(prepared)

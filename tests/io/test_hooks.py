@@ -367,5 +367,5 @@ def test_boxes_of_one_name_are_one_segments_key_boxes():
     volume = Volume(np.zeros((4, 12, 12), np.uint8))
     *_, (_, look, kind) = hooks.case_layers(Case(volume, boxes), ["liver", "", "liver"])
     assert kind == "shapes"
-    assert look["features"]["label"] == (1, 2, 1)
+    assert list(look["features"]["label"]) == [1, 2, 1]
     assert look["features"]["name"] == ["liver", "", "liver"]

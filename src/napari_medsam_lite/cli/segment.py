@@ -32,6 +32,7 @@ from napari_medsam_lite.cli.plan import (
     plan_cases,
 )
 from napari_medsam_lite.cli.recording import Report, recorded
+from napari_medsam_lite.cli.replay import run_case
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import CheckpointError
@@ -62,7 +63,10 @@ medsam-lite segment ct.nii.gz -o liver.nii.gz --box 40,60,10,180,200,50 --window
 
 One object with a key box on three slices:
 medsam-lite segment ct.nii.gz -o kidney.nii.gz --box kidney@90,120,20,130,170,20 \\
-    --box kidney@85,115,30,135,175,30 --box kidney@92,125,42,125,160,42"""
+    --box kidney@85,115,30,135,175,30 --box kidney@92,125,42,125,160,42
+
+What was done in napari, with another preset, compared with what it gave there:
+medsam-lite segment --case ct.medsam.json --preset eager --compare"""
 
 
 def add_commands(commands: Commands) -> None:
@@ -75,8 +79,10 @@ def add_commands(commands: Commands) -> None:
         run,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="files, or folders of files")
-    add("-o", "--output", required=True, help="a file for one input, or a folder")
+    add("inputs", nargs="*", metavar="INPUT", help="files, or folders of files")
+    add("-o", "--output", help="a file for one input, or a folder")
+    add("--case", metavar="FILE", help="do again what a case file, saved in napari, says")
+    add("--compare", action="store_true", help="with --case: compare with the labels it had")
     add_job_options(parser)
     add("--overlay", metavar="PNG", help="a picture of one slice too (a folder for many)")
     add("--montage", metavar="PNG", help="a picture of many slices too (a folder for many)")
@@ -84,6 +90,7 @@ def add_commands(commands: Commands) -> None:
     add("--workers", type=count_argument("processes"), default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
     add_model_options(parser)
+    parser.set_defaults(wrong_use=parser.error)
     parser.set_defaults(preset=None, device=None)  # so that a given "auto" counts more than --run
 
 
@@ -137,6 +144,10 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
+    if args.case is not None:
+        return run_case(args)
+    if not args.inputs or args.output is None:
+        args.wrong_use("INPUT and -o are needed, or --case FILE")
     every = plan_cases(
         args.inputs,
         args.output,

@@ -168,3 +168,15 @@ class KeyBox:
     axis: int
     box: Box3D
     leading: tuple[int, ...] = ()
+
+    @property
+    def index(self) -> int:
+        """The slice that it was drawn on."""
+        return self.box.extent(self.axis)[0] if self.box.key is None else self.box.key
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4, 3) corners (z, y, x) of the rectangle, in voxels."""
+        flat = self.box.plane(self.axis)
+        around = [(flat.y0, flat.x0), (flat.y0, flat.x1), (flat.y1, flat.x1), (flat.y1, flat.x0)]
+        return np.insert(np.array(around, float), self.axis, self.index, axis=1)

@@ -215,6 +215,11 @@ class Segmentation:
         place = min(numbers.index(number), len(left) - 1)
         return replace(self, segments=left, current=left[place].number if left else 0)
 
+    def without_masks(self) -> Segmentation:
+        """With nothing known of masks: they are gone."""
+        bare = [replace(each, records={}) for each in self.segments]
+        return replace(self, segments=bare, asked=())
+
     def _free_color(self, number: int) -> Color:
         """The colour of `number`, or of a higher one where a segment has nearly that colour."""
         taken = [each.color for each in self.segments]

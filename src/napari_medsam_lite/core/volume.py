@@ -146,7 +146,16 @@ class Volume:
         return fingerprint_of(self.data)
 
 
-def fingerprint_of(data: Any) -> str:
+def has_fingerprint(data: Any, fingerprint: str) -> bool:
+    """Whether `data` is the image of that fingerprint, which may be that of slices read later."""
+    if fingerprint == fingerprint_of(data):
+        return True
+    if isinstance(data, np.ndarray):
+        return fingerprint == fingerprint_of(data, in_memory=False)
+    return fingerprint == fingerprint_of(np.stack([np.asarray(plane) for plane in data]))
+
+
+def fingerprint_of(data: Any, in_memory: bool | None = None) -> str:
     """A hash of an image's shape, type and voxels, in some 30 ms for 300 MB.
 
     An image is known by what it holds. Read from a file as a whole or slice by slice it has two
@@ -160,9 +169,11 @@ def fingerprint_of(data: Any) -> str:
     ----------
     data : array
         (Z, Y, X), or (Z, Y, X, 3); anything with a shape whose slices `numpy.asarray` reads.
+    in_memory : bool, optional
+        Whether all voxels may be looked at; default if it is a numpy array.
     """
     digest = hashlib.blake2b(repr((tuple(data.shape), np.dtype(data.dtype).str)).encode())
-    in_memory = isinstance(data, np.ndarray)
+    in_memory = isinstance(data, np.ndarray) if in_memory is None else in_memory
     if in_memory:
         digest.update(np.ascontiguousarray(data[:, ::GRID, ::GRID]).data)
     count = len(data)

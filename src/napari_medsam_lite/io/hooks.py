@@ -13,16 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.errors import FileFormatError, FileNote, MedSAMLiteError
-from napari_medsam_lite.core.label_volume import LabelVolume
-from napari_medsam_lite.core.segmentation import number_names
-from napari_medsam_lite.core.volume import Volume
-from napari_medsam_lite.core.window import CTWindow
-from napari_medsam_lite.io.affine import orientation_of
+from napari_medsam_lite.io.case_layers import case_file_layers
+from napari_medsam_lite.io.casefile import is_case
 from napari_medsam_lite.io.dicom import find_volumes, read_series
 from napari_medsam_lite.io.formats import (
     holds_labels,
@@ -33,35 +28,22 @@ from napari_medsam_lite.io.formats import (
     write_labels,
 )
 from napari_medsam_lite.io.guard import reading
-from napari_medsam_lite.io.layer_names import classes_of_layer, classes_to_layer
-from napari_medsam_lite.io.layer_place import (
-    file_geometry,
-    geometry,
-    labels_in_place,
-    place,
-    world_of,
-)
+from napari_medsam_lite.io.layer_names import classes_of_layer
+from napari_medsam_lite.io.layer_place import file_geometry, labels_in_place, world_of
+from napari_medsam_lite.io.layers import LayerData, case_layers, labels_layer
 from napari_medsam_lite.io.metadata import CLASSES, KEY
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.dicom_pixels import Progress
     from napari_medsam_lite.io.dicom_series import Series
 
-LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
-
-_ABDOMEN = CTWindow(40, 400)
-_CT_BELOW = -200  # only CT has voxels below this
-_ASLANT = (
-    "Its slices lie aslant in the body: they are shown as stored, straight, and what is saved goes "
-    "where they really lie."
-)
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Give napari a reader for our files, None for others; looks at an npz's index only."""
     paths = [path] if isinstance(path, str) else list(path)
-    return read_layers if paths and all(map(is_ours, paths)) else None
+    return read_layers if paths and all(is_case(p) or is_ours(p) for p in paths) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
@@ -76,7 +58,9 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     layers: list[LayerData] = []
     slices: list[Path] = []
     for name in paths:
-        if holds_labels(name):
+        if is_case(name):
+            layers += case_file_layers(name)
+        elif holds_labels(name):
             layers.append(labels_layer(read_label_volume(name)))
         elif is_dicom(name):
             slices.append(Path(name))
@@ -151,48 +135,6 @@ def _told_layers(case: Case) -> list[LayerData]:
     return layers
 
 
-def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
-    """Make the layers of a case: its image, its truth (hidden) and its boxes.
-
-    Parameters
-    ----------
-    case : Case
-        A volume of one slice becomes 2D layers.
-    names : sequence of str
-        Of the boxes.
-    """
-    volume = case.volume
-    flat = volume.shape[0] == 1
-    shared = place(volume, flat=flat)
-    aslant = orientation_of(volume.affine)[1] and not flat
-    notes = (*volume.notes, _ASLANT) if aslant else volume.notes
-    known = geometry(volume) | {
-        "fingerprint": volume.fingerprint,
-        "modality": volume.modality,
-        "window": volume.window,
-        "notes": notes,
-    }
-    shared["metadata"] = {KEY: known | {"boxes": case.boxes, "names": list(names)}}
-    look: dict[str, Any] = {"name": volume.name, "rgb": volume.is_colour}
-    if not volume.is_colour:
-        look |= {"colormap": "gray"} | _contrast(volume)
-    layers: list[LayerData] = [(volume.data[0] if flat else volume.data, look | shared, "image")]
-    if case.gts is not None:
-        truth = {"name": f"{volume.name} truth", "visible": False} | shared
-        layers.append((case.gts[0] if flat else case.gts, truth, "labels"))
-    if case.boxes:
-        layers.append(_boxes_layer(case.boxes, names, volume, shared))
-    return layers
-
-
-def labels_layer(labels: LabelVolume) -> LayerData:
-    """Make a labels layer with the names and colours that the labels were read with."""
-    flat = labels.shape[0] == 1
-    known = geometry(labels) | {CLASSES: labels.classes}
-    look = {"name": labels.name, "metadata": {KEY: known}} | classes_to_layer(labels.classes)
-    return labels.data[0] if flat else labels.data, look | place(labels, flat=flat), "labels"
-
-
 def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write one labels layer; returns the path that was written.
 
@@ -219,58 +161,3 @@ def write_labels_layer(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     for note in image.notes:
         warnings.warn(note, FileNote, stacklevel=2)
     return [path]
-
-
-def _boxes_layer(
-    boxes: Sequence[Box3D], names: Sequence[str], volume: Volume, shared: dict[str, Any]
-) -> LayerData:
-    """A rectangle a box on the slice where propagation starts; boxes of one name share a label."""
-    flat = volume.shape[0] == 1
-    known = [names[row] if row < len(names) else "" for row in range(len(boxes))]
-    extents = [box.extent(0) for box in boxes]
-    look = {
-        "name": f"{volume.name} boxes",
-        "ndim": 2 if flat else 3,
-        "shape_type": "rectangle",
-        "edge_color": "yellow",
-        "face_color": "transparent",
-        # In voxels: napari's own 1, or more where that would hardly be seen.
-        "edge_width": max(1.0, max(volume.shape[1:]) / 300),
-        "features": {
-            "label": number_names(known),
-            "name": known,
-            "first": [first for first, _ in extents],
-            "last": [last for _, last in extents],
-        },
-    }
-    return [_rectangle(box, flat=flat) for box in boxes], look | shared, "shapes"
-
-
-def _rectangle(box: Box3D, *, flat: bool) -> NDArray[np.float64]:
-    """The (4, 3) corners of a box, or (4, 2) on a 2D image."""
-    plane = box.plane(0)
-    corners = np.array(
-        [(plane.y0, plane.x0), (plane.y0, plane.x1), (plane.y1, plane.x1), (plane.y1, plane.x0)],
-        float,
-    )
-    key = sum(box.extent(0)) // 2 if box.key is None else box.key
-    return corners if flat else np.insert(corners, 0, key, axis=1)
-
-
-def _contrast(volume: Volume) -> dict[str, Any]:
-    """The file's own window, or that of a CT or of 8 bits; napari finds one for anything else."""
-    level_width = volume.window
-    if level_width is None and volume.data.dtype == np.uint8:
-        return {"contrast_limits": (0, 255)}
-    if level_width is None and _may_be_ct(volume):
-        level_width = (_ABDOMEN.level, _ABDOMEN.width)
-    if level_width is None:
-        return {}
-    level, width = level_width
-    return {"contrast_limits": (level - width / 2, level + width / 2)}
-
-
-def _may_be_ct(volume: Volume) -> bool:
-    return volume.modality == "CT" or (
-        volume.modality == "" and bool(volume.extremes[0] < _CT_BELOW)
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.io.hooks import LayerData, case_layers
+from napari_medsam_lite.io.layers import LayerData, case_layers
 from napari_medsam_lite.sample.ct import ct_phantom, totalseg_ct
 
 

@@ -101,16 +101,23 @@ def test_a_number_changed_in_the_table_of_features_moves_the_box(session, image,
     assert list(shapes.features["label"]) == [1, 2]
 
 
-def test_the_first_segment_is_current_in_a_dock_that_opens_again(
+def test_a_dock_that_opens_again_knows_what_the_one_before_knew(
     session, image, viewer, draw, finish, open_session
 ):
     draw(BOX, OTHER)
+    session.segments.limit(1, 0, 3, 5)
     session.segment_all()
     finish()
+    session.segments.lock(1, True)
+    labels_of(viewer).paint((4, 1, 1), 2)
+    before = session.state.segmentation
     session.close()
+
     again = open_session()
-    assert [s.number for s in again.state.segmentation.segments] == [1, 2]
-    assert again.state.segmentation.current == 1
+
+    assert again.state.segmentation == before
+    assert before.get(1).records and before.get(1).locked and before.asked
+    assert again.desks.chosen().masks.held(())[4, 1, 1]
 
 
 def test_layers_of_an_image_that_is_gone_have_napari_s_keys_again(session, image, viewer, draw):

@@ -1,13 +1,17 @@
 """A monkey at the desk: whatever is done in whatever order, what is shown stays true."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.engine.replay import replay
 from napari_medsam_lite.engine.tally import Tally
+from napari_medsam_lite.gui.thread.worker import THREAD_NAME
 from napari_medsam_lite.gui.viewer.box_layer import Boxes, rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
@@ -68,6 +72,24 @@ class Monkey:
             counted = Tally(desk.labels.data)
             for number in numbers:
                 assert state.sizes[number][0] == counted.slices(number)
+
+    def check_replay(self):
+        """What was asked, asked again, gives the same labels."""
+        desk = self.desk
+        if desk.masks is None:
+            return
+        held = desk.masks.not_computed(())
+        again = []
+
+        def ask():
+            asked, volume = desk.segmentation.asked, Volume(desk.image.data)
+            kept = desk.labels.data
+            again.append(replay(asked, volume, lambda _: self.segmenter, kept=kept, held=held))
+
+        thread = threading.Thread(target=ask, name=THREAD_NAME)
+        thread.start()
+        thread.join()
+        np.testing.assert_array_equal(again[0], desk.labels.data)
 
     def settle(self):
         while self.session.state.busy or self.session.runs.live.waits:
@@ -177,3 +199,4 @@ def test_nothing_is_ever_out_of_step(session, image, viewer, segmenter, seed):
         monkey.act()
     monkey.settle()
     monkey.check_what_is_shown()
+    monkey.check_replay()

@@ -15,8 +15,9 @@ from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.viewer.box_layer import boxes_to_draw, key_boxes
-from napari_medsam_lite.gui.viewer.geometry import snapshot_of, volume_shape
+from napari_medsam_lite.gui.viewer.geometry import held_by, snapshot_of, volume_shape
 from napari_medsam_lite.io.case_record import CaseRecord, FileReference
+from napari_medsam_lite.io.metadata import CASE, FINGERPRINT, KEY
 
 
 def case_of(
@@ -84,6 +85,18 @@ def put_on_desk(
         if case.painted is not None:
             desk.masks.brush.hold(case.painted, case.leading)
     return edit
+
+
+def leave_case(desk: Desk) -> None:
+    """Let the labels carry the case, for the next dock of the same window.
+
+    What is painted until then without a dock counts as made by the network.
+    """
+    if desk.labels is not None and desk.masks is not None and desk.segmentation.segments:
+        held = held_by(desk.labels)
+        painted = desk.masks.not_computed(desk.leading)
+        case = case_of(desk, Settings(), str(held.get(FINGERPRINT, "")), painted)
+        desk.labels.metadata[KEY] = {**held, CASE: case}
 
 
 def without_strangers(case: CaseRecord) -> Segmentation:

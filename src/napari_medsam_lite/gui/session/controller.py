@@ -126,7 +126,12 @@ class SessionController:
         )
         self.series = SeriesChoice(viewer, state, self.runs.start)
         self._watch = ViewerWatch(
-            viewer, state, self._on_removed, self._on_replaced, self.desks.show_range
+            viewer,
+            state,
+            self.desks.look_at,
+            self._on_removed,
+            self._on_replaced,
+            self.desks.show_range,
         )
         self._open = False
 

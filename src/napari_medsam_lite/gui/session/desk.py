@@ -112,6 +112,8 @@ class Desk:
         elif isinstance(layer, Labels) and self.masks is not None:
             self.masks.close()
             self.masks = None
+            self.segmentation = self.segmentation.without_masks()
+            self._changed(self)
 
     def close(self) -> None:
         """Let go of both layers."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.engine.undo import UndoStack, next_serial
+from napari_medsam_lite.gui.session.casing import leave_case
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.request import chosen_image
@@ -63,6 +64,7 @@ class Desks:
     def close(self) -> None:
         """Let go of all layers; what they hold stays."""
         for desk in self._desks.values():
+            leave_case(desk)
             desk.close()
         self._desks.clear()
         self._keys.clear()
@@ -94,6 +96,12 @@ class Desks:
         """The desk of the chosen image, once its layers were looked for; raises as `chosen`."""
         self.adopt(chosen_image(self._state))
         return self.chosen()
+
+    def look_at(self, layer: Layer) -> None:
+        """A layer was added: it may have been made for the chosen image in another session."""
+        image = self._state.image
+        if image is not None and isinstance(layer, Shapes | Labels):
+            self.layers.known(image)
 
     def labelled(self, desk: Desk) -> None:
         """See to it that the desk has a Labels layer."""

@@ -21,8 +21,8 @@ class ViewerWatch:
         What is listened to, between `open` and `close`.
     state : SessionState
         What is kept in step.
-    removed : callable
-        Told of each layer that is removed.
+    added, removed : callable
+        Told of each layer that is added, or removed.
     replaced : callable
         Told of each image whose voxels were replaced.
     stepped : callable
@@ -33,13 +33,14 @@ class ViewerWatch:
         self,
         viewer: Any,
         state: SessionState,
+        added: Callable[[Layer], None],
         removed: Callable[[Layer], None],
         replaced: Callable[[Image], None],
         stepped: Callable[[int], None],
     ) -> None:
         self._viewer, self._state = viewer, state
-        self._tell_removed, self._tell_replaced = removed, replaced
-        self._tell_axis = stepped
+        self._tell_added, self._tell_removed = added, removed
+        self._tell_replaced, self._tell_axis = replaced, stepped
         state.events.image.connect(self._on_view)
 
     def open(self) -> None:
@@ -80,6 +81,7 @@ class ViewerWatch:
     def _on_inserted(self, event: Any) -> None:
         self._listen(event.value)
         self._offer_images()
+        self._tell_added(event.value)
 
     def _on_removed(self, event: Any) -> None:
         self._listen_no_more(event.value)

@@ -142,9 +142,8 @@ def boxes_to_draw(found: Sequence[KeyBox], ndim: int) -> Boxes:
 
 
 def _corners_of(key_box: KeyBox, ndim: int) -> NDArray[np.float64]:
-    axis, box = key_box.axis, key_box.box
-    index = box.extent(axis)[0] if box.key is None else box.key
-    return rectangle(box.plane(axis), Plane(axis, index), ndim, key_box.leading)
+    plane = Plane(key_box.axis, key_box.index)
+    return rectangle(key_box.box.plane(key_box.axis), plane, ndim, key_box.leading)
 
 
 Span = tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]

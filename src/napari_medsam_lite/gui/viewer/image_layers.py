@@ -16,11 +16,9 @@ from napari_medsam_lite.core.volume import fingerprint_of
 from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
 from napari_medsam_lite.gui.viewer.geometry import finest, fits, held_by
 from napari_medsam_lite.gui.viewer.label_layer import can_take_masks, new_labels_layer
-from napari_medsam_lite.io.metadata import CLASSES, KEY
+from napari_medsam_lite.io.metadata import BOXES, CLASSES, FINGERPRINT, KEY, LABELS, ROLE
 
-FINGERPRINT, ROLE = "fingerprint", "role"
-
-ROLES: dict[type[Layer], str] = {Shapes: "boxes", Labels: "labels"}
+ROLES: dict[type[Layer], str] = {Shapes: BOXES, Labels: LABELS}
 
 L = TypeVar("L", Shapes, Labels)
 
