@@ -15,9 +15,9 @@ from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.task import Ending
 from napari_medsam_lite.gui.viewer.geometry import held_by, volume_shape
-from napari_medsam_lite.gui.viewer.image_layers import FINGERPRINT
 from napari_medsam_lite.io.history import History
 from napari_medsam_lite.io.history_entry import HistoryEntry
+from napari_medsam_lite.io.metadata import FINGERPRINT
 
 
 class SessionHistory:
