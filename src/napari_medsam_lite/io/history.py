@@ -24,34 +24,14 @@ import psutil
 from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import identity_of, is_there, state_folder
 from napari_medsam_lite.io.history_entry import HistoryEntry, from_json, to_json
+from napari_medsam_lite.io.history_sql import SCHEMA, TRIM_PICTURES, TRIM_RUNS, VERSION
 
 FILE, DAMAGED = "history.sqlite3", "damaged.sqlite3"
-VERSION = 1
 MAX_RUNS = 10_000
 MAX_PICTURE_BYTES = 256 * 2**20
 BUSY_S = 10.0
 """How long another process, which writes for some milliseconds, is waited for."""
 
-_SCHEMA = """
-CREATE TABLE runs (
-    serial INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, record BLOB,
-    deleted_by TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE pictures (
-    id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE, png BLOB NOT NULL
-);
-"""
-_TRIM_RUNS = """
-DELETE FROM runs WHERE serial <= (SELECT serial FROM runs ORDER BY serial DESC LIMIT 1 OFFSET ?)
-"""
-_TRIM_PICTURES = """
-DELETE FROM pictures WHERE id IN (
-    SELECT id FROM (
-        SELECT id, sum(length(png)) OVER (ORDER BY serial DESC) AS total
-        FROM pictures JOIN runs USING (id)
-    ) WHERE total > ?
-)
-"""
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "the disk is full or does not answer; free some space",
@@ -194,8 +174,8 @@ class History:
     def _trim(self, file: sqlite3.Connection) -> None:
         most_runs, most_bytes = self._limits
         # By the order of adding: a clock that once was wrong keeps nothing for ever.
-        file.execute(_TRIM_RUNS, (most_runs,))
-        file.execute(_TRIM_PICTURES, (most_bytes,))
+        file.execute(TRIM_RUNS, (most_runs,))
+        file.execute(TRIM_PICTURES, (most_bytes,))
 
     def _read(self, act: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `act` finds; None where nothing was kept yet."""
@@ -250,7 +230,7 @@ class History:
         if version > VERSION:
             raise _refusal(self.file, "it is of a newer version; update napari-medsam-lite")
         if version == 0:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
+            for statement in filter(str.strip, SCHEMA.split(";")):
                 file.execute(statement)
             file.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QTreeView, QWidget
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
@@ -141,7 +141,7 @@ def test_the_runs_on_this_image_only(view, viewer, image, qtbot):
 
 
 def test_the_picture_of_the_run_that_is_selected(view, qtbot):
-    picture = part(view, "history_picture")
+    picture, below = part(view, "history_picture"), part(view, "go_to")
     choose(view, 1)
     qtbot.waitUntil(lambda: not picture.isHidden())
     view.window().show()
@@ -150,9 +150,8 @@ def test_the_picture_of_the_run_that_is_selected(view, qtbot):
         view.window().resize(width, 700)
         qtbot.waitUntil(lambda: picture.pixmap().width() == picture.width())
         assert picture.height() == pytest.approx(picture.width() / 2, abs=1)
-        below = part(view, "go_to")
-        top = below.mapTo(view, below.rect().topLeft()).y()
-        assert top >= picture.geometry().bottom(), "nothing lies on the picture"
+        # Nothing lies on the picture.
+        qtbot.waitUntil(lambda: below.mapTo(view, QPoint()).y() >= picture.geometry().bottom())
     choose(view, 0)
     qtbot.waitUntil(picture.isHidden)
 
