@@ -261,3 +261,16 @@ def test_whom_it_names_can_be_read_by_people():
     assert me.is_here and me.is_running
     assert me.who and me.host
     assert replace(me, machine="elsewhere").is_here is False
+
+
+@pytest.mark.parametrize(("wanted", "told"), [("Anna", "Anna"), (" ", None), (None, None)])
+def test_a_user_may_choose_a_name(monkeypatch, wanted, told):
+    monkeypatch.setattr("getpass.getuser", lambda: "a.b")
+    if wanted is None:
+        monkeypatch.delenv("MEDSAM_LITE_NAME", raising=False)
+    else:
+        monkeypatch.setenv("MEDSAM_LITE_NAME", wanted)
+    claims._user.cache_clear()
+    who = claims._user()
+    claims._user.cache_clear()
+    assert who == (told or "a.b")

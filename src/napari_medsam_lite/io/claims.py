@@ -27,6 +27,8 @@ from napari_medsam_lite.core.files import replacing, this_machine
 
 STALE_S = 300.0
 """A claim of another machine that was not refreshed for so long is nobody's."""
+NAME_VARIABLE = "MEDSAM_LITE_NAME"
+"""What a user wants to be called instead of by their login."""
 TRIES = 50
 """In a race of many; each wins or sees who won after one or two."""
 PAUSE_S = 0.02
@@ -248,6 +250,8 @@ def _remove(file: Path) -> None:
 
 @cache
 def _user() -> str:
+    if name := os.environ.get(NAME_VARIABLE, "").strip():
+        return name
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user may have no name

@@ -16,8 +16,12 @@ from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.autosave import Autosave
+from napari_medsam_lite.gui.session.case_ahead import CaseAhead
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.history import SessionHistory
+from napari_medsam_lite.gui.session.history_actions import HistoryActions
+from napari_medsam_lite.gui.session.pictures import Pictures
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
 from napari_medsam_lite.gui.session.request import (
     chosen_image,
@@ -32,6 +36,7 @@ from napari_medsam_lite.gui.session.series import SeriesChoice
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
+from napari_medsam_lite.gui.session.worklist import Worklist
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
@@ -79,6 +84,8 @@ class SessionController:
         The segments of each image, and what was done to them.
     segments : SegmentActions
         What a person does to the segments of the chosen image.
+    history : SessionHistory
+        What was run, in this and earlier sessions.
     runs : Runs
         What is asked of the network.
     window : WindowLink
@@ -87,8 +94,14 @@ class SessionController:
         What is not saved yet, kept beside the session.
     saving : Saving
         Labels into files.
+    pictures : Pictures
+        Pictures into files.
+    past_runs : HistoryActions
+        What a person does with runs of the history.
     series : SeriesChoice
         The other series of the image's folder.
+    worklist : Worklist
+        Cases opened one after the other.
     """
 
     def __init__(
@@ -104,16 +117,28 @@ class SessionController:
         keys = UndoKeys(self.undo_latest, self.redo_latest)
         self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
         self.layers = self.desks.layers
+        self.history = SessionHistory(state, self.runner, self.warn)
+        engine = engine or SessionEngine()
         self.runs = Runs(
-            viewer, state, engine or SessionEngine(), self.runner, self.desks, self.warn
+            viewer, state, engine, self.runner, self.desks, self.warn, self.history.note
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
         self.autosave = Autosave(state, self.desks, self._settings)
         self.saving = Saving(
-            state, self.desks.adopted, self._settings, self.runs.start, ask, self.autosave.saving
+            state, self.desks, self._settings, self.runs.start, ask, self.autosave.saving
+        )
+        self.pictures = Pictures(
+            viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start
+        )
+        self.past_runs = HistoryActions(
+            viewer, state, self.history, self.desks, self.runs, self.pictures, self.told
         )
         self.series = SeriesChoice(viewer, state, self.runs.start)
+        ahead = CaseAhead(state, self.runner, engine)
+        self.worklist = Worklist(
+            viewer, state, self.desks, self.runs, self.saving, ahead, self.told
+        )
         self._watch = ViewerWatch(
             viewer,
             state,
@@ -134,7 +159,9 @@ class SessionController:
         self.desks.open()
         self.window.open()
         self.runs.open()
+        self.history.open()
         self.autosave.open()
+        self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
@@ -144,7 +171,9 @@ class SessionController:
             return
         self._open = False
         self.saving.close()
+        self.worklist.close()
         self.runs.close()
+        self.history.close()
         self.autosave.close()
         self._watch.close()
         self.window.close()

@@ -378,7 +378,8 @@ class Desk:
         begun = self.segmentation if current else self.segmentation.begin(self.highest)
         with self._unheard():
             numbers = number_boxes(shapes, begun.current)
-        if begun.current in numbers:
+        # What is named in the file of the boxes is begun with that name.
+        if begun.current in numbers and begun.current not in names_of_boxes(shapes):
             self.segmentation = begun
         return numbers
 
