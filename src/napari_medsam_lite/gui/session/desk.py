@@ -69,7 +69,7 @@ class Desk:
         self.image, self.segmentation = image, Segmentation()
         self.boxes: Shapes | None = None
         self.masks: DeskLabels | None = None
-        self.leading: tuple[int, ...] = ()
+        self.leading: tuple[int, ...] = (0,) * (0 if image.rgb else max(image.ndim - 3, 0))
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
         self._moving: Edit | None = None
