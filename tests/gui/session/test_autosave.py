@@ -40,7 +40,7 @@ class Window:
         def quiet():
             saver._look_after()
             kept = saver._kept.values()
-            return all(k._is_open and k._job is None and not k.changes._dirty for k in kept)
+            return all(k._is_open and not k._jobs and not k.changes._dirty for k in kept)
 
         self.qtbot.waitUntil(quiet)
         saver._filer._last.result()
@@ -450,3 +450,37 @@ def test_layers_that_were_removed_by_mistake_come_back(open_window):
     second.restore()
     np.testing.assert_array_equal(second.labels, labels)
     assert len(second.boxes.data) == 1
+
+
+def test_a_dock_that_is_opened_again_goes_on_with_what_is_there(open_window, own_state):
+    window = open_window()
+    window.draw(LIVER)
+    window.segment()
+    window.settle()
+    window.session.close()
+    window.session.open()
+    window.settle()
+    assert window.state.unsaved == ""
+    np.testing.assert_array_equal(kept(own_state).labels(), window.labels)
+    assert len(kept(own_state).case["segments"]) == 1
+
+
+def test_a_place_that_was_lost_is_taken_anew(open_window, own_state):
+    window = open_window()
+    window.draw(LIVER)
+    window.segment()
+    window.settle()
+    (keeper,) = window.session.autosave._kept.values()
+    keeper._opening.result().place.claim.release()  # as one that went stale in a long sleep
+    window.look_round()
+    window.settle()
+    assert window.state.unsaved == ""
+    np.testing.assert_array_equal(kept(own_state).labels(), window.labels)
+
+
+def test_a_lost_place_with_nothing_done_stays_empty(open_window, own_state):
+    window = open_window()
+    (keeper,) = window.session.autosave._kept.values()
+    keeper._opening.result().place.claim.release()
+    window.look_round()
+    assert journals(own_state) == []

@@ -139,6 +139,7 @@ class Autosave:
                 kept.close(keep=False)
             self._kept.clear()
             self._reading = None
+            self._show()
         self._soon()
 
     def _soon(self, *_: object) -> None:

@@ -83,8 +83,7 @@ class Changes:
         lost = boxes is None and before[2] is not None
         self._has_lost_boxes = not is_done and (lost or self._has_lost_boxes)
         if not self.begun and (is_done or serial > self._clean):
-            self.begun = True
-            self.all_is_due()
+            self.resume()
         elif self.begun:
             self._dirty |= fresh if same_labels else _places(masks)
             # By identity: they are frozen, and to compare all masks would take its time.
@@ -121,8 +120,9 @@ class Changes:
         self._dirty |= {patch.place for patch in flush.patches}
         self._case_is_due |= flush.case is not None
 
-    def all_is_due(self) -> None:
-        """Nothing of it is kept anywhere."""
+    def resume(self) -> None:
+        """What is there is unsaved work, and nothing of it is kept."""
+        self.begun = True
         self._dirty = _places(self._masks)
         self._known.clear()
         self._case_is_due = True

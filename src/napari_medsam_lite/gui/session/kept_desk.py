@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Layer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
@@ -91,7 +93,8 @@ class KeptDesk:
         self.others: tuple[Holder, ...] = ()
         self._filer, self._settings, self._tell = filer, settings, tell
         self._last_chosen = Settings()
-        self._job: _Job | None = None
+        self._jobs: list[_Job] = []
+        self._own_files: set[Path] = set()
         self._restored: list[Recovered] = []
         self._is_failing, self._rests_until = False, 0.0
         self._open()
@@ -160,12 +163,25 @@ class KeptDesk:
     def _open(self) -> None:
         image, self._is_open = self.desk.image, False
         self._opening = self._filer.do(lambda: Opened.of(image))
-        self._job = _Job(self._opening, self._on_opened)
+        self._jobs.append(_Job(self._opening, self._on_opened))
 
     def _on_opened(self, opened: Opened) -> None:
         self._is_open = True
-        self.left = list(opened.place.left)
+        # Of a place that was lost, the journal is written again in the new one.
+        self._restored += [work for work in opened.place.left if work.file in self._own_files]
+        self.left = [work for work in opened.place.left if work.file not in self._own_files]
+        self._own_files.add(opened.place.journal.file)
         self._look()
+        if self.left and self.desk.labels is not None:
+            work, data = self.left[0], self.desk.labels.data
+            same = self._filer.do(lambda: np.array_equal(work.labels(), data))
+            self._jobs.append(_Job(same, lambda is_same: self._on_compared(work, is_same)))
+
+    def _on_compared(self, work: Recovered, is_same: bool) -> None:
+        """What an earlier dock of this window left is still there: it stays unsaved work."""
+        if is_same and work in self.left:
+            self.changes.resume()
+            self.drop(work, is_restored=True)
 
     def _look(self) -> None:
         """See who else is there, and that this window's claim is still its own."""
@@ -175,12 +191,13 @@ class KeptDesk:
             place = opening.result().place
             return place.claim.refresh(), place.others()
 
-        self._job = _Job(self._filer.do(look), self._on_looked)
+        self._jobs.append(_Job(self._filer.do(look), self._on_looked))
 
     def _on_looked(self, found: tuple[bool, tuple[Holder, ...]]) -> None:
         is_ours, self.others = found
         if not is_ours:  # this computer slept for long, or somebody removed the folder
-            self.changes.all_is_due()
+            if self.changes.begun:
+                self.changes.resume()
             self._open()
 
     def _write(self, flush: Flush) -> None:
@@ -190,11 +207,11 @@ class KeptDesk:
         def on_failed(error: BaseException) -> None:
             self._restored += restored
             if isinstance(error, JournalLostError):
-                self.changes.all_is_due()
+                self.changes.resume()
             self.changes.give_back(flush)
 
         work = self._filer.do(lambda: opening.result().write(flush, restored))
-        self._job = _Job(work, self._on_written, on_failed)
+        self._jobs.append(_Job(work, self._on_written, on_failed))
 
     def _on_written(self, _: None) -> None:
         if self._is_failing:
@@ -203,23 +220,22 @@ class KeptDesk:
 
     def _hears(self) -> bool:
         """Whether nothing is on its way; what has come is dealt with."""
-        job = self._job
-        if job is None:
-            return True
-        if not job.future.done():
-            return False
-        self._job = None
-        error = job.future.exception()
-        if error is None:
-            job.then(job.future.result())
-            return self._job is None
-        job.failed(error)
+        while self._jobs and self._jobs[0].future.done():
+            job = self._jobs.pop(0)
+            error = job.future.exception()
+            if error is None:
+                job.then(job.future.result())
+            else:
+                job.failed(error)
+                self._fail(error)
+        return not self._jobs
+
+    def _fail(self, error: BaseException) -> None:
         self._rests_until = time.monotonic() + RETRY_S
         if not self._is_failing:
             self._is_failing = True
             reason = failure(error).reason
             self._tell(f"Autosave cannot keep this work, and tries again: {reason}", True)
-        return True
 
 
 @dataclass(frozen=True)
