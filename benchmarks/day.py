@@ -189,8 +189,7 @@ def day(options: argparse.Namespace) -> int:
     folder.mkdir()
     for name, source in CASES.items():
         shutil.copy(options.shared / source, folder / f"{name}.nii.gz")
-    for variable, name in (("STATE", "state"), ("CACHE", "cache"), ("CONFIG", "config")):
-        os.environ[f"XDG_{variable}_HOME"] = str(home / name)
+    os.environ["XDG_STATE_HOME"], os.environ["XDG_CONFIG_HOME"] = str(home / "s"), str(home / "c")
     before = first_napari(options, folder)
     after = second_napari(options, folder)
     print(f"came back as it was: {before == after}")
@@ -207,6 +206,8 @@ def first_napari(options: argparse.Namespace, folder: Path) -> str:
             told = line
         if line.startswith("READY"):
             break
+    else:
+        raise RuntimeError("the first napari ended by itself")
     time.sleep(PATIENCE_S)
     child.send_signal(signal.SIGKILL)
     print(f"killed {PATIENCE_S} s after the last stroke: {child.wait()}")
