@@ -40,7 +40,7 @@ class SessionHistory:
         self._store = History(tell=self._notices.append)
         self._all: list[HistoryEntry] = []
         self._deleted: set[str] = set()
-        self._unkept: set[str] = set()
+        self._own: set[str] = set()
         self._told: set[str] = set()
         self._looked_at = ""
         self._open = False
@@ -55,10 +55,10 @@ class SessionHistory:
         fingerprint = "" if desk.labels is None else str(held_by(desk.labels).get(FINGERPRINT, ""))
         entry = report.entry(ending, desk.segmentation, fingerprint)
         self._all.insert(0, entry)
-        self._unkept.add(entry.id)
+        self._own.add(entry.id)
         self._show()
         draw, store = picture_of(report, desk, entry), self._store
-        self._later(lambda: store.add(entry, draw()), lambda _: self._unkept.discard(entry.id))
+        self._later(lambda: store.add(entry, draw()))
 
     def look(self) -> None:
         """Read what was run before this session, and in other windows."""
@@ -108,9 +108,10 @@ class SessionHistory:
         self._show()
 
     def _take(self, found: list[HistoryEntry]) -> None:
-        """Show those that were found, and those of this session that could not be kept."""
+        """Show those that were found, and what this session knows besides."""
         known = {each.id: each for each in self._all}
-        left = [each for each in self._all if each.id in self._unkept]
+        kept = {each.id for each in found}
+        left = [each for each in self._all if each.id in self._own - kept]
         self._all = [*left, *(known.get(each.id, each) for each in found)]
         self._show()
 
