@@ -1,22 +1,16 @@
-import json
 import logging
 import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 
 import pytest
 
 from napari_medsam_lite.core.errors import (
-    BackendUnavailableError,
     MedSAMLiteError,
     PromptError,
 )
-from napari_medsam_lite.engine.batch import run_in_processes, run_on_cluster, run_overlapped
+from napari_medsam_lite.engine.batch import run_in_processes, run_overlapped
 
 
 @pytest.fixture
@@ -132,93 +126,3 @@ def test_stopping_ends_the_processes(work, tmp_path):
     outcomes.close()
     assert multiprocessing.active_children() == []
     assert len(list(tmp_path.iterdir())) < 10
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["tcp://127.0.0.1:1", "", "nonsense", "nonsense://x:1", "tcp://127.0.0.1:port", "ucx://1:2"],
-)
-def test_no_scheduler_there(monkeypatch, address):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("napari_medsam_lite.engine.batch.CONNECT_SECONDS", 0.5)
-    with pytest.raises(BackendUnavailableError, match="No Dask scheduler answers"):
-        list(run_on_cluster(abs, [1], address))
-
-
-@pytest.fixture
-def cluster(work, tmp_path, monkeypatch):
-    """A real scheduler and three workers, each a process of its own; gives address and workers."""
-    pytest.importorskip("distributed")
-    # Else a case takes four workers with it before Dask gives it up.
-    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
-    scheduler_file = tmp_path / "scheduler.json"
-
-    def launch(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    scheduler = launch(
-        "dask_scheduler",
-        "--host=127.0.0.1",
-        "--port=0",
-        "--no-dashboard",
-        f"--scheduler-file={scheduler_file}",
-    )
-    options = ("--nthreads=1", "--no-nanny", "--no-dashboard")
-    workers = [
-        launch("dask_worker", f"--scheduler-file={scheduler_file}", *options) for _ in range(3)
-    ]
-    try:
-        yield scheduler_address(scheduler_file), workers
-    finally:
-        for process in (*workers, scheduler):
-            process.kill()
-            process.wait()
-
-
-def scheduler_address(file):
-    """What the scheduler writes down once it listens."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            return json.loads(file.read_text())["address"]
-        except (OSError, ValueError):  # not there yet, or half written
-            time.sleep(0.1)
-    raise TimeoutError("the Dask scheduler did not start")
-
-
-dask_warns = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-
-
-@dask_warns
-def test_a_cluster_answers_every_case_once_though_a_worker_dies(cluster, work, tmp_path):
-    """What the dead worker was on is done again, what it had handed over is not."""
-    address, workers = cluster
-    cases = [tmp_path / f"{i}.txt" for i in range(12)]
-    done = []
-    for outcome in run_on_cluster(work.leave_a_mark, cases, address):
-        done.append(outcome.case)
-        if len(done) == 6:
-            for worker in workers[:2]:
-                os.kill(worker.pid, signal.SIGKILL)
-    assert sorted(done) == sorted(cases)
-    assert all("done" in path.read_text() for path in cases)
-    assert [path.read_text().count("begun") for path in done[:6]] == [1] * 6
-
-
-@dask_warns
-def test_a_case_that_kills_workers_is_told_and_the_others_are_answered(cluster, work):
-    outcomes = {o.case: o for o in run_on_cluster(work.die_on_three, list(range(8)), cluster[0])}
-    assert sorted(outcomes) == list(range(8))
-    assert "worker process ended" in str(outcomes.pop(3).error)
-    assert all(o.error is None and o.result == case for case, o in outcomes.items())
-
-
-@dask_warns
-def test_what_was_not_expected_on_a_cluster(cluster, work):
-    outcomes = {o.case: o for o in run_on_cluster(work.divide, [1, 0, 3], cluster[0])}
-    assert outcomes[3].result == 4
-    assert "ZeroDivisionError: division by zero" in str(outcomes[0].error)

@@ -34,10 +34,12 @@ from napari_medsam_lite.cli.plan import (
 from napari_medsam_lite.cli.recording import Report, recorded
 from napari_medsam_lite.cli.replay import run_case
 from napari_medsam_lite.cli.streams import one_line
+from napari_medsam_lite.cli.worklist import answer_worklist
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.errors import CheckpointError
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.settings import (
+    AUTO,
     Detail,
     Overlap,
     Propagation,
@@ -45,12 +47,8 @@ from napari_medsam_lite.core.settings import (
     Step,
     parse_overlap,
 )
-from napari_medsam_lite.engine.batch import (
-    Outcome,
-    run_in_processes,
-    run_on_cluster,
-    run_overlapped,
-)
+from napari_medsam_lite.engine.batch import Outcome, run_in_processes, run_overlapped
+from napari_medsam_lite.engine.cluster import run_on_cluster
 from napari_medsam_lite.io.boxes import read_named_boxes
 from napari_medsam_lite.io.runfile import RunRecord, load_run
 from napari_medsam_lite.model.weights import find_checkpoint
@@ -81,6 +79,12 @@ def add_commands(commands: Commands) -> None:
     add = parser.add_argument
     add("inputs", nargs="*", metavar="INPUT", help="files, or folders of files")
     add("-o", "--output", help="a file for one input, or a folder")
+    add(
+        "--worklist",
+        metavar="DIR",
+        help="in place of both: first answers for the cases of a folder or list that are new, "
+        "each with its own boxes",
+    )
     add("--case", metavar="FILE", help="do again what a case file, saved in napari, says")
     add("--compare", action="store_true", help="with --case: compare with the labels it had")
     add_job_options(parser)
@@ -144,10 +148,13 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every case; one that fails does not stop the others."""
+    check_use(args)
     if args.case is not None:
         return run_case(args)
-    if not args.inputs or args.output is None:
-        args.wrong_use("INPUT and -o are needed, or --case FILE")
+    if args.worklist is not None:
+        if args.scheduler is None:
+            tell_emulated(args.preset or AUTO, args.device or AUTO)
+        return answer_worklist(args, gather_job(args))
     every = plan_cases(
         args.inputs,
         args.output,
@@ -177,6 +184,18 @@ def run(args: argparse.Namespace) -> int:
             progress(len(done) + len(failures), len(cases))
     report(done, failures, args.json)
     return 1 if failures else 0
+
+
+def check_use(args: argparse.Namespace) -> None:
+    """End with exit status 2 if what is named does not go together."""
+    if args.case is args.worklist is None and not (args.inputs and args.output):
+        args.wrong_use("INPUT and -o are needed, or --case FILE, or --worklist DIR")
+    alone = (
+        "case", "inputs", "output", "box", "boxes", "run", "series", "overlay", "overwrite",
+    )  # fmt: skip
+    given = [name for name in alone if getattr(args, name)]
+    if args.worklist is not None and given:
+        args.wrong_use(f"--worklist takes each case as it lies there; leave out {given[0]}")
 
 
 def start(

@@ -78,7 +78,7 @@ def replacing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         else:
             _give_new_name(temporary, target)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     finally:
         if temporary is not None:
             _remove(temporary)
@@ -106,7 +106,7 @@ def check_writable(path: str | Path) -> None:
         finally:
             _remove(probe)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
 
 
 def make_folder(path: str | Path) -> Path:
@@ -151,8 +151,24 @@ def remove_leftovers(folder: str | Path) -> None:
         return
     for name in names:
         found = _TEMPORARY.match(name)
-        if found and found[1] == _machine() and not psutil.pid_exists(int(found[2])):
+        if found and found[1] == this_machine() and not psutil.pid_exists(int(found[2])):
             _remove(Path(folder, name))
+
+
+@cache
+def this_machine() -> str:
+    """What tells this machine's process numbers from those of others that share its disks."""
+    name = socket.gethostname()
+    with suppress(OSError):  # containers may share a host's name and count processes on their own
+        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file: the link is the answer
+    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+
+
+def refusal(path: str | Path, error: OSError) -> FileFormatError:
+    """Why `path` cannot be written, in one sentence."""
+    if error.errno == errno.EEXIST:
+        return FileFormatError(f"{path} is there already; choose another name.")
+    return FileFormatError(f"{path} cannot be written: {_advice(error)}.")
 
 
 def _target(path: str | Path, *, overwrite: bool) -> Path:
@@ -169,17 +185,8 @@ def _target(path: str | Path, *, overwrite: bool) -> Path:
 
 def _temporary(folder: Path, name: str) -> Path:
     """A name of our own that tells whose it is; hidden, so that no folder of cases lists it."""
-    start = f"{_PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}."
+    start = f"{_PREFIX}{this_machine()}-{os.getpid()}-{secrets.token_hex(4)}."
     return folder / (start + name.lower()[-_TAIL:])
-
-
-@cache
-def _machine() -> str:
-    """What tells this machine's process numbers from those of others that share its disks."""
-    name = socket.gethostname()
-    with suppress(OSError):  # containers may share a host's name and count processes on their own
-        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file: the link is the answer
-    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
 def _give_new_name(temporary: Path, target: Path) -> None:
@@ -200,12 +207,6 @@ def _give_new_name(temporary: Path, target: Path) -> None:
         except OSError:
             _remove(target)
             raise
-
-
-def _refusal(path: str | Path, error: OSError) -> FileFormatError:
-    if error.errno == errno.EEXIST:
-        return FileFormatError(f"{path} is there already; choose another name.")
-    return FileFormatError(f"{path} cannot be written: {_advice(error)}.")
 
 
 def _advice(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Many cases: in this process, in worker processes, or on a Dask cluster.
+"""Many cases: in this process or in worker processes; on a Dask cluster, see `engine.cluster`.
 
 A case is done by one function of one argument; what it is and where its files are is the caller's
 matter. A case that fails, in whatever way, is an outcome like any other and stops no other case.
@@ -22,11 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from napari_medsam_lite.core.errors import (
-    BackendUnavailableError,
-    DeviceMemoryError,
-    MedSAMLiteError,
-)
+from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,7 +31,6 @@ Answer = tuple[Item, Result | None, BaseException | None]
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 10
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 ENDED_TWICE = (
@@ -72,13 +67,13 @@ def run_overlapped(
             try:
                 answer = segment(case, contents.result())
             except Exception as error:
-                yield _outcome(case, None, error)
+                yield outcome_of(case, None, error)
             else:
                 leaving.append((case, writer.submit(write, case, answer)))
             while len(leaving) > 1:
-                yield _outcome(*_answer(*leaving.pop(0)))
+                yield outcome_of(*_answer(*leaving.pop(0)))
         for pending in leaving:
-            yield _outcome(*_answer(*pending))
+            yield outcome_of(*_answer(*pending))
 
 
 def run_in_processes(
@@ -99,10 +94,10 @@ def run_in_processes(
         if isinstance(answer[2], BrokenProcessPool):
             dropped.append(answer[0])
         else:
-            yield _outcome(*answer)
+            yield outcome_of(*answer)
     for case in dropped:
         for _, result, error in _by_processes(work, [again(case)], 1, threads):
-            yield _outcome(case, result, error)
+            yield outcome_of(case, result, error)
 
 
 def _by_processes(
@@ -163,76 +158,6 @@ class _WorkerProcess:
         )
 
 
-def run_on_cluster(
-    work: Callable[[Item], Result], cases: Sequence[Item], address: str
-) -> Iterator[Outcome[Item, Result]]:
-    """Cases on the Dask cluster whose scheduler is at `address`, as they are done.
-
-    Each case is answered once. What a dying worker had not handed over, Dask gives to another one,
-    so `work` must bear to be done again: a labels file is then replaced by an equal one. A case
-    that Dask gives up, because workers died on it, is tried once more at the end.
-
-    Raises
-    ------
-    BackendUnavailableError
-        If Dask's distributed package is not installed, or no scheduler answers.
-    """
-    client = _client(address)
-    from distributed import KilledWorker
-
-    with client:
-        dropped: list[Item] = []
-        for answer in _by_cluster(client, work, cases):
-            if isinstance(answer[2], KilledWorker):
-                dropped.append(answer[0])
-            else:
-                yield _outcome(*answer)
-        for case in dropped:
-            yield from (_outcome(*answer) for answer in _by_cluster(client, work, [case]))
-
-
-def _client(address: str) -> Any:
-    try:
-        from distributed import Client
-        from distributed.comm.addressing import get_address_host_port
-    except ImportError:
-        raise BackendUnavailableError(
-            "A cluster needs Dask: pip install 'napari-medsam-lite[distributed]'."
-        ) from None
-    try:
-        # First, because a client that refuses its address leaves its event loop running.
-        get_address_host_port(address)
-        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise BackendUnavailableError(
-            f"No Dask scheduler answers at '{address}'; an address is like tcp://192.168.0.7:8786."
-        ) from error
-
-
-def _by_cluster(
-    client: Any, work: Callable[[Item], Result], cases: Sequence[Item]
-) -> Iterator[Answer[Item, Result]]:
-    from distributed import as_completed
-
-    futures = {client.submit(work, case, pure=False): case for case in cases}
-    arriving = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
-    for batch in arriving.batches():
-        answers: list[Answer[Item, Result]] = []
-        for future, result in batch:
-            case = futures.pop(future)
-            match future.status:
-                case "finished":
-                    answers.append((case, result, None))
-                case "error":
-                    answers.append((case, None, result[1]))
-                case _:
-                    answers.append((case, None, MedSAMLiteError("The Dask cluster was lost.")))
-            # What is here is no longer wanted there: else, when the worker that holds it dies, the
-            # case would be run again.
-            future.release()
-        yield from answers
-
-
 def limit_threads(threads: int) -> None:
     """Let the numerical libraries of this process, not yet loaded, use so many threads."""
     for name in THREAD_VARIABLES:
@@ -245,12 +170,13 @@ def _answer(case: Item, future: Future[Result]) -> Answer[Item, Result]:
     return case, None if error else future.result(), error
 
 
-def _outcome(
+def outcome_of(
     case: Item, result: Result | None, error: BaseException | None
 ) -> Outcome[Item, Result]:
+    """The outcome of a case: what was raised becomes a sentence; Ctrl-C is raised again."""
     if error is None:
         return Outcome(case, result=result)
-    if not isinstance(error, Exception):  # Ctrl-C
+    if not isinstance(error, Exception):
         raise error
     if isinstance(error, MedSAMLiteError):
         return Outcome(case, error=error)

@@ -26,9 +26,16 @@ from napari_medsam_lite.io.metadata import BOXES, CASE, FINGERPRINT, KEY, LABELS
 
 
 def open_case(
-    path: str | Path, image: str | Path | None = None
+    path: str | Path, image: str | Path | Volume | None = None
 ) -> tuple[CaseRecord, Volume, NDArray[Any] | None, list[str]]:
-    """A case with its image, which may lie at `image` by now, and its labels.
+    """A case with its image and its labels.
+
+    Parameters
+    ----------
+    path : path
+        A case file.
+    image : path or Volume, optional
+        Where its image lies by now, or the image itself if it was read before.
 
     Returns
     -------
@@ -46,7 +53,11 @@ def open_case(
         If the case or its image cannot be read, or the image is another one.
     """
     case = load_case(path)
-    volume = _image_of(case, Path(path), None if image is None else Path(image))
+    if isinstance(image, Volume):
+        volume = image
+        check_image_of(case, volume, path)
+    else:
+        volume = _image_of(case, Path(path), None if image is None else Path(image))
     labels, told = _labels_of(case, Path(path), volume)
     return case, volume, labels, told
 
@@ -123,6 +134,13 @@ def case_file_layers(path: str | Path) -> list[LayerData]:
     case, volume, labels, told = open_case(path)
     for note in told:
         warnings.warn(note, FileNote, stacklevel=2)
+    return layers_of_case(case, volume, labels)
+
+
+def layers_of_case(
+    case: CaseRecord, volume: Volume, labels: NDArray[Any] | None
+) -> list[LayerData]:
+    """The layers of what `open_case` gave: image, labels, boxes."""
     layers, flat = case_layers(Case(volume)), volume.shape[0] == 1
     image = layers[0][1]
     own = {name: image[name] for name in image if name in ("scale", "translate", "affine")}

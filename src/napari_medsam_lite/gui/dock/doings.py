@@ -26,6 +26,9 @@ BUTTONS = {
     "set_first": "set_first",
     "set_last": "set_last",
     "save": "save",
+    "next_case": "next_case",
+    "previous_case": "previous_case",
+    "mark_done": "mark_done",
     "show_keys": "show_keys",
 }
 """Action -> the button that does the same."""
@@ -73,6 +76,9 @@ def doings(
         "toggle_lock": flip("locked", segments.lock),
         "delete_segment": told(lambda: segments.delete(state.segmentation.current)),
         "save": save,
+        "next_case": told(lambda: session.worklist.step(1)),
+        "previous_case": told(lambda: session.worklist.step(-1)),
+        "mark_done": told(lambda: session.worklist.mark("done")),
         "show_keys": show_keys,
     }
     for number in range(1, 10):

@@ -34,6 +34,9 @@ DEFAULTS: dict[str, Default] = {
     "toggle_lock": Default("Shift+K", "Lock or unlock the segment"),
     "delete_segment": Default("Shift+Backspace", "Delete the segment"),
     "save": Default("Shift+S", "Save the labels"),
+    "next_case": Default("Shift+PgDown", "Open the next case of the worklist"),
+    "previous_case": Default("Shift+PgUp", "Open the case before"),
+    "mark_done": Default("Shift+D", "Mark the case as done, open the next"),
     **{f"window_{n}": Default(f"Alt+{n}", f"Use window {n}") for n in range(1, 8)},
     "show_keys": Default("?", "Show all keys"),
 }

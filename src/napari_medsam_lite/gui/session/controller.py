@@ -15,6 +15,8 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.session.autosave import Autosave
+from napari_medsam_lite.gui.session.case_ahead import CaseAhead
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.history import SessionHistory
@@ -34,6 +36,7 @@ from napari_medsam_lite.gui.session.series import SeriesChoice
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
+from napari_medsam_lite.gui.session.worklist import Worklist
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
@@ -87,6 +90,8 @@ class SessionController:
         What is asked of the network.
     window : WindowLink
         What is shown and what the network sees, as one.
+    autosave : Autosave
+        What is not saved yet, kept beside the session.
     saving : Saving
         Labels into files.
     pictures : Pictures
@@ -95,6 +100,8 @@ class SessionController:
         What a person does with runs of the history.
     series : SeriesChoice
         The other series of the image's folder.
+    worklist : Worklist
+        Cases opened one after the other.
     """
 
     def __init__(
@@ -117,7 +124,10 @@ class SessionController:
         )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
-        self.saving = Saving(state, self.desks.adopted, self._settings, self.runs.start, ask)
+        self.autosave = Autosave(state, self.desks, self._settings)
+        self.saving = Saving(
+            state, self.desks, self._settings, self.runs.start, ask, self.autosave.saving
+        )
         self.pictures = Pictures(
             viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start
         )
@@ -125,6 +135,10 @@ class SessionController:
             viewer, state, self.history, self.desks, self.runs, self.pictures, self.told
         )
         self.series = SeriesChoice(viewer, state, self.runs.start)
+        ahead = CaseAhead(state, self.runner, engine)
+        self.worklist = Worklist(
+            viewer, state, self.desks, self.runs, self.saving, ahead, self.told
+        )
         self._watch = ViewerWatch(
             viewer,
             state,
@@ -146,6 +160,8 @@ class SessionController:
         self.window.open()
         self.runs.open()
         self.history.open()
+        self.autosave.open()
+        self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
 
@@ -155,8 +171,10 @@ class SessionController:
             return
         self._open = False
         self.saving.close()
+        self.worklist.close()
         self.runs.close()
         self.history.close()
+        self.autosave.close()
         self._watch.close()
         self.window.close()
         self.desks.close()
@@ -243,6 +261,19 @@ class SessionController:
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""
         self.runs.cancel()
+
+    @_told
+    def restore(self) -> None:
+        """Put back what an earlier window left unsaved of this image."""
+        if self.state.busy:
+            raise MedSAMLiteError(IN_PROGRESS)
+        self.runs.live.stop()
+        self.autosave.restore()
+
+    @_told
+    def discard(self) -> None:
+        """Remove what an earlier window left unsaved of this image, for good."""
+        self.autosave.discard()
 
     @_told
     def undo(self) -> None:

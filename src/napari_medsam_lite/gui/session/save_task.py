@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class ToSave:
         Whether each class gets a file of its own, beside `path`.
     case : CaseRecord or None
         What is kept of the work besides, in a case file beside `path`.
+    empty : bool
+        Whether labels without a voxel are saved too.
     """
 
     labels: Volume
@@ -44,6 +46,7 @@ class ToSave:
     path: Path
     each: bool = False
     case: CaseRecord | None = None
+    empty: bool = False
 
 
 class SaveTask(Task):
@@ -55,10 +58,17 @@ class SaveTask(Task):
         What, and where to.
     state : SessionState
         Where progress and the outcome are shown.
+    ended : callable
+        Is told at the end whether all was saved.
     """
 
-    def __init__(self, wanted: ToSave, state: SessionState) -> None:
-        self._wanted, self._state = wanted, state
+    def __init__(
+        self,
+        wanted: ToSave,
+        state: SessionState,
+        ended: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        self._wanted, self._state, self._ended = wanted, state, ended
         self._given_up, self._unstoppable = threading.Event(), False
         self._saved: list[Path] = []
         self._case: Path | None = None
@@ -73,7 +83,7 @@ class SaveTask(Task):
         labels = self._wanted.labels
         data = np.asarray(labels.data)
         classes = classes_in(data, self._wanted.classes)
-        if not classes:
+        if not classes and not self._wanted.empty:
             raise MedSAMLiteError("There is nothing to save: no segment has a voxel yet.")
         for path, part, kept in self._parts(data, classes):
             write_labels(path, part, labels, classes=kept, progress=self._go_on)
@@ -103,6 +113,7 @@ class SaveTask(Task):
         else:
             self._state.total = self._state.done
             self._state.tell(" ".join((self._outcome(), *self._wanted.labels.notes)))
+        self._ended(ending.how == "finished")
 
     def interrupt(self) -> None:
         """Give up before the file takes its name; the old one stays then."""

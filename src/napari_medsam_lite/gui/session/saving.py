@@ -15,6 +15,7 @@ from napari_medsam_lite.core.files import is_there
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.casing import case_of
 from napari_medsam_lite.gui.session.desk import Desk
+from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.save_task import SaveTask, ToSave, path_of
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.geometry import snapshot_of, transform
@@ -33,26 +34,30 @@ class Saving:
     ----------
     state : SessionState
         Of the session.
-    desk : callable
-        The desk of the chosen image.
+    desks : Desks
+        Of all images.
     settings : callable
         The choices as they are now.
     start : callable
         Starts the task.
     ask : callable
         Puts a question to the user that is answered by yes or no.
+    saving : callable
+        Is told the desk when its labels are taken down; what it returns is called when they are
+        saved.
     """
 
     def __init__(
         self,
         state: SessionState,
-        desk: Callable[[], Desk],
+        desks: Desks,
         settings: Callable[[], Settings],
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
+        saving: Callable[[Desk], Callable[[], None]],
     ) -> None:
-        self._state, self._desk, self._settings = state, desk, settings
-        self._start, self._ask = start, ask
+        self._state, self._desks, self._settings = state, desks, settings
+        self._start, self._ask, self._saving = start, ask, saving
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -64,7 +69,7 @@ class Saving:
         MedSAMLiteError
             If there is nothing to save.
         """
-        desk = self._desk()
+        desk = self._desks.adopted()
         if desk.highest == 0:
             raise MedSAMLiteError("There is nothing to save: no segment has a voxel yet.")
         if desk.image in self._last:
@@ -73,7 +78,14 @@ class Saving:
         folder = Path.home() if source is None else source.path.parent
         return folder / f"{_NOT_IN_NAMES.sub('_', str(desk.image.name))} labels{USUAL}"
 
-    def save(self, path: str | Path, each: bool = False) -> None:
+    def save(
+        self,
+        path: str | Path,
+        each: bool = False,
+        *,
+        empty: bool = False,
+        ended: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         """Write the labels as they are now, and tell when they were read back.
 
         Parameters
@@ -82,18 +94,31 @@ class Saving:
             Its suffix chooses the format; a file that is there is replaced.
         each : bool
             A file for each segment beside `path`; the user is asked whether to replace files.
+        empty : bool
+            Whether labels without a voxel are saved too.
+        ended : callable
+            Is told at the end whether all was saved.
 
         Raises
         ------
         MedSAMLiteError
             If there are no labels, or they cannot be saved so.
         """
-        desk = self._desk()
-        wanted = to_save(desk, Path(path), each, self._case_of(desk))
+        desk = self._desks.adopted()
+        if empty:
+            self._desks.labelled(desk)
+        wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return
         self._last[desk.image] = wanted.path
-        self._task = SaveTask(wanted, self._state)
+        saved = self._saving(desk)
+
+        def told(all_of_it: bool) -> None:
+            if all_of_it:
+                saved()
+            ended(all_of_it)
+
+        self._task = SaveTask(wanted, self._state, told)
         self._start(self._task)
 
     def close(self) -> None:
@@ -113,7 +138,9 @@ class Saving:
         return not there or self._ask(f"{', '.join(there)}: there already. Replace?")
 
 
-def to_save(desk: Desk, path: Path, each: bool, case: CaseRecord | None = None) -> ToSave:
+def to_save(
+    desk: Desk, path: Path, each: bool, case: CaseRecord | None = None, empty: bool = False
+) -> ToSave:
     """The desk's labels as they are now, of the volume that is looked at.
 
     A file for each segment has no case file: that would have to name them all.
@@ -134,4 +161,4 @@ def to_save(desk: Desk, path: Path, each: bool, case: CaseRecord | None = None) 
     labels = labels.reshape((1,) * (3 - size) + labels.shape)
     place = labels_in_place(labels, world, desk.image.metadata)
     classes = tuple(each.label_class for each in desk.segmentation.segments)
-    return ToSave(place, classes, path, each, None if each else case)
+    return ToSave(place, classes, path, each, None if each else case, empty)

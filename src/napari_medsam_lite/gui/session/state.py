@@ -90,6 +90,12 @@ class SessionState:
         Whether slices may be encoded before they are asked for.
     on_disk : bool
         Whether embeddings are kept on disk too.
+    autosave : bool
+        Whether what is not saved yet is kept beside the session.
+    unsaved : str
+        What is offered to be restored, in a sentence; empty if nothing is.
+    elsewhere : str
+        Who else has the image open, in a sentence; empty if nobody has.
     undoable, redoable : int
         How much can be taken back, and done again, of what was done to the image.
     resumable : bool
@@ -129,6 +135,9 @@ class SessionState:
     ahead: str = ""
     read_ahead: bool = True
     on_disk: bool = False
+    autosave: bool = True
+    unsaved: str = ""
+    elsewhere: str = ""
     undoable: int = 0
     redoable: int = 0
     resumable: bool = False
