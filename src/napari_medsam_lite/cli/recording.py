@@ -24,11 +24,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Done:
-    """What is told of a case that is written, and its line in the history with a picture."""
+    """What is told of a case, and if it is written its line in the history with a picture."""
 
     report: Report
-    entry: HistoryEntry
-    picture: bytes
+    entry: HistoryEntry | None = None
+    picture: bytes = b""
 
 
 def line_of(
@@ -63,7 +63,7 @@ def recorded(outcomes: Iterable[Outcome[Item, Done]]) -> Iterator[Outcome[Item, 
     for outcome in outcomes:
         done = outcome.result
         try:
-            if done is not None:
+            if done is not None and done.entry is not None:
                 history.add(done.entry, done.picture)
         except MedSAMLiteError as error:
             if not told:

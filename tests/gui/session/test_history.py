@@ -1,5 +1,6 @@
 """Runs are kept off the main thread, and come back in another session."""
 
+import shutil
 import threading
 from dataclasses import replace
 from io import BytesIO
@@ -138,7 +139,11 @@ def left_in_file(id):
 
 
 def test_a_run_goes_on_where_nothing_can_be_kept(run, session, own_state, qtbot):
-    own_state.write_text("in the way of the folder")
+    history = own_state / "history"
+    if history.is_dir():
+        shutil.rmtree(history)
+    own_state.mkdir(parents=True, exist_ok=True)
+    history.write_text("in the way of the folder")
     assert run().ending == "finished"
     qtbot.waitUntil(lambda: "The history" in session.state.message)
     session.state.tell("")
