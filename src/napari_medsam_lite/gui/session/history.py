@@ -40,6 +40,7 @@ class SessionHistory:
         self._store = History(tell=self._notices.append)
         self._all: list[HistoryEntry] = []
         self._deleted: set[str] = set()
+        self._own: set[str] = set()
         self._told: set[str] = set()
         self._looked_at = ""
         self._open = False
@@ -54,6 +55,7 @@ class SessionHistory:
         fingerprint = "" if desk.labels is None else str(held_by(desk.labels).get(FINGERPRINT, ""))
         entry = report.entry(ending, desk.segmentation, fingerprint)
         self._all.insert(0, entry)
+        self._own.add(entry.id)
         self._show()
         draw, store = picture_of(report, desk, entry), self._store
         self._later(lambda: store.add(entry, draw()))
@@ -62,7 +64,7 @@ class SessionHistory:
         """Read what was run before this session, and in other windows."""
 
         def read() -> list[HistoryEntry]:
-            self._store.purge()
+            self._store.purge(own=False)
             return self._store.entries()
 
         self._later(read, self._take)
@@ -95,20 +97,22 @@ class SessionHistory:
         ids, self._deleted = sorted(self._deleted), set()
         self._show()
         self._later(lambda: self._store.restore(ids))
+        self.look()
 
     def close(self) -> None:
         """What was deleted is gone for good now."""
         if self._deleted:
-            self._later(self._store.purge)
+            self._later(lambda: self._store.purge(own=True))
         self._all = [each for each in self._all if each.id not in self._deleted]
         self._deleted, self._looked_at, self._open = set(), "", False
         self._show()
 
     def _take(self, found: list[HistoryEntry]) -> None:
-        """Show those that were found, and those of this session that could not be kept."""
+        """Show those that were found, and what this session knows besides."""
         known = {each.id: each for each in self._all}
-        kept = [known.pop(each.id, each) for each in found]
-        self._all = [*known.values(), *kept]
+        kept = {each.id for each in found}
+        left = [each for each in self._all if each.id in self._own - kept]
+        self._all = [*left, *(known.get(each.id, each) for each in found)]
         self._show()
 
     def _show(self) -> None:
