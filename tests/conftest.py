@@ -6,8 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
+# How long an example takes says how busy the machine is, and nothing else.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 WAIT_MS = 60_000
 
 
@@ -28,9 +32,9 @@ def shared_ct() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of the test's own, not made yet; processes that it starts use it too."""
-    folder = tmp_path / "state"
+    folder = tmp_path_factory.mktemp("home") / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     monkeypatch.setattr("platformdirs.user_state_dir", lambda *_, **__: str(folder))
     return folder

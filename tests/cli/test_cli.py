@@ -6,6 +6,7 @@ import shlex
 import shutil
 from dataclasses import replace
 
+import imageio.v3 as iio
 import nibabel as nib
 import numpy as np
 import pytest
@@ -65,6 +66,25 @@ def test_nifti_in_and_out(nifti, tmp_path, ball, capsys):
     assert (tmp_path / "o.png").stat().st_size > 1000
     assert {"read", "encode", "decode", "write", "total"} <= set(row["seconds"])
     assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 9, "sdpa")
+
+
+def test_a_run_is_in_the_history_and_is_done_again_from_there(nifti, tmp_path, capsys):
+    first, again, file = (tmp_path / name for name in ("a.nii.gz", "b.nii.gz", "run.json"))
+    montage = tmp_path / "m.png"
+    assert run(nifti, "-o", first, "--box", f"liver@{BOX}", "--montage", montage) == 0
+    assert iio.imread(montage).shape[1] > 600
+    capsys.readouterr()
+    assert main(["history", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["image"], row["segments"], row["slices"]) == ("ct", ["liver"], 3)
+    assert row["fingerprint"] == read_volume(nifti).fingerprint
+    assert main(["history", "--run", row["id"][:6], str(file)]) == 0
+    assert main(["segment", str(nifti), "-o", str(again), "--run", str(file)]) == 0
+    labels = [np.asarray(nib.load(path).dataobj) for path in (first, again)]
+    np.testing.assert_array_equal(*labels)
+    assert main(["history", "--picture", row["id"], str(tmp_path / "p.png")]) == 0
+    picture = iio.imread(tmp_path / "p.png")
+    assert (picture[..., 0] != picture[..., 2]).any()
 
 
 def test_names_of_boxes_go_into_the_file(nifti, tmp_path):

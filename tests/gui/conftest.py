@@ -102,7 +102,7 @@ def no_leaked_threads():
     yield
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        left = [t for t in threading.enumerate() if t.name == THREAD_NAME]
+        left = [t for t in threading.enumerate() if t.name.startswith(THREAD_NAME)]
         if not left:
             return
         time.sleep(0.01)

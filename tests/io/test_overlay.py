@@ -4,9 +4,10 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
+from napari_medsam_lite.core.labelset import LabelClass, color_of
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.core.window import Limits
-from napari_medsam_lite.io.overlay import COLOURS, draw_overlay, save_overlay
+from napari_medsam_lite.io.overlay import draw_overlay, save_overlay, small_overlay
 
 SHAPE = (6, 20, 30)
 VOLUME = Volume(np.full(SHAPE, 40, np.int16), (3.0, 1.0, 1.0))
@@ -45,7 +46,7 @@ def test_labels_are_where_they_are_and_the_image_shows_elsewhere():
     assert (rows.min() // factor, rows.max() // factor) == (5, 5)
     assert (columns.min() // factor, columns.max() // factor) == (7, 7)
     assert (picture[~coloured] == 102).all()  # 40 of 0..100
-    np.testing.assert_array_equal(picture[rows.min(), columns.min()], COLOURS[2])  # the contour
+    np.testing.assert_array_equal(picture[rows.min(), columns.min()], color_of(3))  # the contour
 
 
 def test_boxes_are_outlined_on_their_slices_only():
@@ -59,6 +60,24 @@ def test_boxes_are_outlined_on_their_slices_only():
     assert (grey == grey[:, :, :1]).all()
 
 
+def test_boxes_and_labels_have_the_colours_of_their_classes():
+    box, classes = Box3D(2, 5, 7, 4, 9, 20), [LabelClass(9, "spleen", (1, 2, 200))]
+    picture = draw_overlay(VOLUME, one_label(label=9), [box], 4, ids=[9], classes=classes)
+    factor = picture.shape[1] // SHAPE[2]
+    np.testing.assert_array_equal(picture[9 * factor, 7 * factor], (1, 2, 200))  # the box
+    np.testing.assert_array_equal(picture[5 * factor + 4, 8 * factor - 1], (1, 2, 200))
+
+
+def test_names_stand_below_the_slice():
+    classes = [LabelClass(1, "liver", (200, 0, 0)), LabelClass(2, "absent", (0, 0, 200))]
+    plain = draw_overlay(VOLUME, one_label(), [], 4)
+    named = draw_overlay(VOLUME, one_label(), [], 4, classes=classes)
+    strip = named[plain.shape[0] :].astype(int)
+    assert (strip == (200, 0, 0)).all(axis=2).any()
+    assert not (strip == (0, 0, 200)).all(axis=2).any()
+    assert (strip.min(axis=2) > 200).any(), "the name"
+
+
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_placed_images_have_the_front_up_and_the_right_side_left(tmp_path, signs):
     rows, columns = signs  # +1: towards the front or the right, so it is turned round
@@ -70,6 +89,20 @@ def test_placed_images_have_the_front_up_and_the_right_side_left(tmp_path, signs
         y, x = np.nonzero((picture != picture[:, :, :1]).any(axis=2))
         assert (y.mean() > picture.shape[0] / 2) == (rows > 0)
         assert (x.mean() > picture.shape[1] / 2) == (columns > 0)
+
+
+def test_a_small_picture_keeps_its_colours():
+    rng = np.random.default_rng(0)
+    volume = Volume(rng.integers(0, 256, (1, 320, 320)).astype(np.uint8))
+    labels = np.zeros((320, 320), np.uint8)
+    for label in range(1, 9):
+        labels[label * 30 : label * 30 + 20, 20:300] = label
+    png = small_overlay(volume, labels, 0, [], axis=0, limits=Limits(0, 255))
+    assert len(png) < 90_000
+    picture = iio.imread(png).astype(int)
+    for label in range(1, 9):
+        edge = picture[label * 30, 30:290]
+        assert np.abs(edge - color_of(label)).max() <= 12, label
 
 
 def test_a_colour_image(tmp_path):

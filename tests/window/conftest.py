@@ -137,7 +137,7 @@ def open_window(make_napari_viewer, qtbot):
 def no_leaked_threads():
     yield
     end = time.monotonic() + 60
-    while any(t.name == THREAD_NAME for t in threading.enumerate()):
+    while any(t.name.startswith(THREAD_NAME) for t in threading.enumerate()):
         assert time.monotonic() < end, "the worker thread outlived its window"
         time.sleep(0.02)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.cli.recording import Done, Report, line_of
 from napari_medsam_lite.cli.streams import one_line, quieten_libraries
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
@@ -27,13 +28,12 @@ from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.io.formats import read_case, write_labels
+from napari_medsam_lite.io.montage import save_montage
 from napari_medsam_lite.io.overlay import save_overlay
 from napari_medsam_lite.io.runfile import RunRecord, run_path, run_record, save_run
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.predictor import VolumePredictor
-
-Report = dict[str, Any]
 
 ROUNDING = 1e-4
 """Of a voxel's size: headers hold it in single precision, some with few digits."""
@@ -64,6 +64,7 @@ class CaseFiles:
     target: Path
     overlay: Path | None = None
     overwrite: bool = False
+    montage: Path | None = None
 
     @property
     def run_file(self) -> Path:
@@ -92,7 +93,7 @@ class CaseRunner:
         self.job = job
         self._progress = progress
 
-    def __call__(self, files: CaseFiles) -> Report:
+    def __call__(self, files: CaseFiles) -> Done:
         """All three steps."""
         quieten_libraries()
         return self.write(files, self.segment(files, self.read(files)))
@@ -141,37 +142,38 @@ class CaseRunner:
         }
         return Answer(case, labels, predictor.limits, run, report)
 
-    def write(self, files: CaseFiles, answer: Answer) -> Report:
-        """Write the labels, then what belongs to them: the run file, and the picture if wanted."""
+    def write(self, files: CaseFiles, answer: Answer) -> Done:
+        """Write the labels, then what belongs to them: the run file, and pictures if wanted."""
         start = time.perf_counter()
         volume, run = answer.case.volume, answer.run
         make_folder(files.target.parent)
         named = dict(zip(run.ids, run.names, strict=False))
+        classes = [class_named(label, name) for label, name in named.items() if name]
         write_labels(
             files.target,
             answer.labels,
             volume,
-            classes=[class_named(label, name) for label, name in named.items() if name],
+            classes=classes,
             gts=answer.case.gts,
             overwrite=files.overwrite,
         )
         # Whose labels these are is settled now, so the rest is simply put beside them.
         save_run(files.run_file, run, volume.affine)
-        if files.overlay is not None:
-            make_folder(files.overlay.parent)
-            save_overlay(
-                files.overlay,
-                volume,
-                answer.labels,
-                run.boxes,
-                axis=self.job.settings.axis,
-                limits=answer.limits,
-            )
-        seconds = answer.report["seconds"]
+        how: dict[str, Any] = {
+            "axis": run.settings.axis,
+            "limits": answer.limits,
+            "ids": run.ids,
+            "classes": classes,
+        }
+        for path, save in ((files.overlay, save_overlay), (files.montage, save_montage)):
+            if path is not None:
+                make_folder(path.parent)
+                save(path, volume, answer.labels, run.boxes, **how)
+        report, seconds = answer.report, answer.report["seconds"]
         seconds["write"] = time.perf_counter() - start
         seconds["total"] += seconds["write"]
-        answer.report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
-        return answer.report
+        report["seconds"] = {stage: round(value, 4) for stage, value in seconds.items()}
+        return Done(report, *line_of(volume, answer.labels, run, report, how))
 
     def _labels(
         self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]

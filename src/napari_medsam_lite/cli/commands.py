@@ -8,7 +8,17 @@ import sys
 from collections.abc import Sequence
 
 from napari_medsam_lite import __version__
-from napari_medsam_lite.cli import bench, convert, demo, info, inform, presets, segment, worklist
+from napari_medsam_lite.cli import (
+    bench,
+    convert,
+    demo,
+    history,
+    info,
+    inform,
+    presets,
+    segment,
+    worklist,
+)
 from napari_medsam_lite.cli.streams import one_line, printing, quieten_libraries
 from napari_medsam_lite.core.errors import MedSAMLiteError
 
@@ -41,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, segment, worklist, convert, info, presets, bench, inform):
+    for module in (demo, segment, worklist, history, convert, info, presets, bench, inform):
         module.add_commands(commands)
     return parser
 

@@ -98,7 +98,14 @@ def segment_sample(sample: Sample, settings: Settings, output: str) -> dict[str,
     folder = make_folder(output)
     classes = [class_named(i, name) for i, name in enumerate(sample.names, start=1)]
     write_labels(folder / LABELS, labels, sample.volume, classes=classes)
-    save_overlay(folder / OVERLAY, sample.volume, labels, sample.boxes, limits=predictor.limits)
+    save_overlay(
+        folder / OVERLAY,
+        sample.volume,
+        labels,
+        sample.boxes,
+        limits=predictor.limits,
+        classes=classes,
+    )
     save_run(folder / RUN, record, sample.volume.affine)
     return summary(record, predictor.device, folder)
 

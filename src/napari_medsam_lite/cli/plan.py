@@ -23,6 +23,7 @@ def plan_cases(
     inputs: Sequence[str],
     output: str,
     overlay: str | None,
+    montage: str | None = None,
     *,
     overwrite: bool = False,
     one_series: bool = False,
@@ -44,13 +45,20 @@ def plan_cases(
     single = is_file_name(output)
     if single and many:
         raise FileFormatError(f"{output} is one file, but there are {len(sources)} inputs.")
-    if overlay is not None and not many:
-        check_picture_name(overlay)
-    elif overlay is not None and overlay.lower().endswith(PICTURE):
-        raise FileFormatError(f"{overlay} is one picture, but there are {len(sources)} inputs.")
+    for picture in filter(None, (overlay, montage)):
+        if not many:
+            check_picture_name(picture)
+        elif picture.lower().endswith(PICTURE):
+            raise FileFormatError(f"{picture} is one picture, but there are {len(sources)} inputs.")
     targets = [Path(output) if single else Path(output, answer_name(source)) for source in sources]
     cases = [
-        CaseFiles(source, target, _picture(overlay, source, many), overwrite)
+        CaseFiles(
+            source,
+            target,
+            _picture(overlay, source, many),
+            overwrite,
+            _picture(montage, source, many),
+        )
         for source, target in zip(sources, targets, strict=True)
     ]
     outputs = [path for case in cases for path in _outputs(case)]
@@ -130,25 +138,23 @@ def for_cluster(case: CaseFiles) -> CaseFiles:
 
     Dask itself tries it again when a worker dies.
     """
-    overlay = None if case.overlay is None else case.overlay.absolute()
     return replace(
         once_more(case),
         source=case.source.absolute(),
         target=case.target.absolute(),
-        overlay=overlay,
+        overlay=case.overlay and case.overlay.absolute(),
+        montage=case.montage and case.montage.absolute(),
     )
 
 
 def _outputs(case: CaseFiles) -> list[Path]:
-    return [case.target, case.run_file, *([case.overlay] if case.overlay else [])]
+    return [case.target, case.run_file, *filter(None, (case.overlay, case.montage))]
 
 
-def _picture(overlay: str | None, source: Path, many: bool) -> Path | None:
-    if overlay is None:
+def _picture(name: str | None, source: Path, many: bool) -> Path | None:
+    if name is None:
         return None
-    if not many:
-        return Path(overlay)
-    return Path(overlay) / f"{stem(source)}{PICTURE}"
+    return Path(name) / f"{stem(source)}{PICTURE}" if many else Path(name)
 
 
 def _is_slice(path: Path, cases: Sequence[CaseFiles]) -> bool:

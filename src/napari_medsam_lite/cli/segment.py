@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job, Report
+from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job
 from napari_medsam_lite.cli.options import (
     WINDOW_HELP,
     Commands,
@@ -31,6 +31,7 @@ from napari_medsam_lite.cli.plan import (
     once_more,
     plan_cases,
 )
+from napari_medsam_lite.cli.recording import Report, recorded
 from napari_medsam_lite.cli.replay import run_case
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.cli.worklist import answer_worklist
@@ -87,7 +88,8 @@ def add_commands(commands: Commands) -> None:
     add("--case", metavar="FILE", help="do again what a case file, saved in napari, says")
     add("--compare", action="store_true", help="with --case: compare with the labels it had")
     add_job_options(parser)
-    add("--overlay", metavar="PNG", help="a picture too (a folder for many)")
+    add("--overlay", metavar="PNG", help="a picture of one slice too (a folder for many)")
+    add("--montage", metavar="PNG", help="a picture of many slices too (a folder for many)")
     add("--overwrite", action="store_true", help="replace files that are there already")
     add("--workers", type=count_argument("processes"), default=1, help="processes; default: 1")
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster instead")
@@ -157,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
         args.inputs,
         args.output,
         args.overlay,
+        args.montage,
         overwrite=args.overwrite,
         one_series=args.series is not None,
     )
@@ -198,12 +201,12 @@ def check_use(args: argparse.Namespace) -> None:
 def start(
     runner: CaseRunner, cases: Sequence[CaseFiles], workers: int, scheduler: str | None
 ) -> Iterable[Outcome[CaseFiles, Report]]:
-    """The cases on their way, where the user wants them."""
+    """The cases on their way, where the user wants them; each that is done is recorded here."""
     if scheduler is not None:
-        return run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler)
+        return recorded(run_on_cluster(runner, [for_cluster(case) for case in cases], scheduler))
     if workers > 1 and len(cases) > 1:
-        return run_in_processes(runner, cases, workers, once_more)
-    return run_overlapped(runner.read, runner.segment, runner.write, cases)
+        return recorded(run_in_processes(runner, cases, workers, once_more))
+    return recorded(run_overlapped(runner.read, runner.segment, runner.write, cases))
 
 
 def report(done: Sequence[Report], failures: Sequence[str], as_json: bool) -> None:

@@ -16,6 +16,11 @@ def one_line(text: object) -> str:
     return " ".join(str(text).splitlines())
 
 
+def tell(sentence: str) -> None:
+    """Print a sentence on standard error, in one line."""
+    print(one_line(sentence), file=sys.stderr)
+
+
 def quieten_libraries() -> None:
     """Keep numpy's remark on old files off standard error, where one sentence goes.
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job, Report
+from napari_medsam_lite.cli.cases import CaseFiles, CaseRunner, Job
 from napari_medsam_lite.cli.options import Commands, add_command, print_json, progress_bar
+from napari_medsam_lite.cli.recording import Done, Report, recorded
 from napari_medsam_lite.cli.streams import one_line, quieten_libraries
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.engine.batch import Outcome, run_in_processes
@@ -69,32 +70,33 @@ class FirstAnswers:
     def __init__(self, job: Job) -> None:
         self.job = replace(job, settings=replace(job.settings, on_disk=True))
 
-    def __call__(self, case: WorkCase) -> Report:
+    def __call__(self, case: WorkCase) -> Done:
         """What became of the case; raises what `CaseRunner` does."""
         quieten_libraries()
         if (reason := not_due(WorkRow.of(case))) is not None:
-            return _left(case, reason)
+            return Done(_left(case, reason))
         claim = case.claim()
         if isinstance(claim, Holder):
-            return _held(case, claim)
+            return Done(_held(case, claim))
         with KeptClaim(claim):
             # Somebody may have been faster; who has the claim sees what they left.
             if (reason := not_due(WorkRow.of(case))) is not None:
-                return _left(case, reason)
+                return Done(_left(case, reason))
             return self._answer(case)
 
-    def _answer(self, case: WorkCase) -> Report:
+    def _answer(self, case: WorkCase) -> Done:
         start = time.perf_counter()
         found = find_case(case)
         boxes, names = tuple(found.contents.boxes), found.names
         if not boxes:
-            return _left(case, "it has no boxes")
+            return Done(_left(case, "it has no boxes"))
         runner = CaseRunner(replace(self.job, boxes=boxes, names=names, ids=number_names(names)))
         files = CaseFiles(case.source, case.labels)
         answer = runner.segment(files, (found.contents, time.perf_counter() - start))
         if (reason := not_due(WorkRow.of(case))) is not None:
-            return _left(case, reason)
-        return runner.write(files, answer) | {"case": case.name, "outcome": "done"}
+            return Done(_left(case, reason))
+        done = runner.write(files, answer)
+        return replace(done, report=done.report | {"case": case.name, "outcome": "done"})
 
 
 def not_due(row: WorkRow) -> str | None:
@@ -137,8 +139,8 @@ def answers(
 
     def start(some: Sequence[WorkCase]) -> Answers:
         if scheduler is not None:
-            return run_on_cluster(work, some, scheduler)
-        return run_in_processes(work, some, workers)
+            return recorded(run_on_cluster(work, some, scheduler))
+        return recorded(run_in_processes(work, some, workers))
 
     yield from _once_more(start, due)
 

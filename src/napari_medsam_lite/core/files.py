@@ -78,7 +78,7 @@ def replacing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         else:
             _give_new_name(temporary, target)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
     finally:
         if temporary is not None:
             _remove(temporary)
@@ -106,7 +106,7 @@ def check_writable(path: str | Path) -> None:
         finally:
             _remove(probe)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise refusal(path, error) from error
 
 
 def make_folder(path: str | Path) -> Path:
@@ -164,6 +164,13 @@ def this_machine() -> str:
     return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
+def refusal(path: str | Path, error: OSError) -> FileFormatError:
+    """Why `path` cannot be written, in one sentence."""
+    if error.errno == errno.EEXIST:
+        return FileFormatError(f"{path} is there already; choose another name.")
+    return FileFormatError(f"{path} cannot be written: {_advice(error)}.")
+
+
 def _target(path: str | Path, *, overwrite: bool) -> Path:
     """The file that a link at `path` leads to, so that it is replaced and the link stays."""
     target = Path(os.path.realpath(path))
@@ -200,12 +207,6 @@ def _give_new_name(temporary: Path, target: Path) -> None:
         except OSError:
             _remove(target)
             raise
-
-
-def _refusal(path: str | Path, error: OSError) -> FileFormatError:
-    if error.errno == errno.EEXIST:
-        return FileFormatError(f"{path} is there already; choose another name.")
-    return FileFormatError(f"{path} cannot be written: {_advice(error)}.")
 
 
 def _advice(error: OSError) -> str:

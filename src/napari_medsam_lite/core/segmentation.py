@@ -14,6 +14,8 @@ from napari_medsam_lite.core.labelset import Code, Color, LabelClass, color_of
 
 Source = Literal["predicted", "between"]
 """Where a mask comes from: the network, or interpolated between two slices that were asked."""
+NOTHING_FOUND = "nothing was found"
+"""The reason of a mask that is empty."""
 UNLIKE = 90.0
 """Between red, green and blue of two colours (0..255 each) that are told apart."""
 COLORS_TRIED = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,14 @@ class Step:
             for patch in (change.before, change.after):
                 found.update(np.unique(patch[others]).tolist())
         return frozenset(found - {0})
+
+    def first_axis(self, indices: Iterable[int] | None = None) -> set[int]:
+        """The slices across the first axis that were changed, by `indices` or at all."""
+        found = self.changes.keys() if indices is None else self.changes.keys() & set(indices)
+        if self.axis == 0:
+            return set(found)
+        rows = (self.changes[index].window[0] for index in found)
+        return {row for part in rows for row in range(part.start, part.stop)}
 
     def add(self, index: int, change: Change, plane: LabelArray) -> None:
         """A slice, `plane` by now, was changed, perhaps again."""

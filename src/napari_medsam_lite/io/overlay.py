@@ -1,43 +1,32 @@
 """The picture of a result: one slice in grey with coloured labels and boxes, as a PNG file.
 
-Distances are true in both directions: the slice is stretched by its spacing, then enlarged by a
-whole number until the longest side has at least 512 pixels. Images whose place in the body is known
-are shown as radiologists do: front and head up, the patient's right on the left.
+The slice is enlarged by a whole number until its longest side has at least 512 pixels.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.core.labelset import LabelClass
 from napari_medsam_lite.core.volume import Volume, check_finite
 from napari_medsam_lite.core.window import Limits, parse_window
+from napari_medsam_lite.io.drawing import Picture, Sheet, shape_within, size_mm
+from napari_medsam_lite.io.lettering import draw_scale_bar, legend
 
 PICTURE = ".png"
 SIDE = 512
-FILL = 0.35  # how much of a label's colour covers the image
-# Okabe and Ito's colours, told apart also by the colour-blind; then they repeat.
-COLOURS = np.array(
-    [
-        (230, 159, 0),
-        (86, 180, 233),
-        (0, 158, 115),
-        (240, 228, 66),
-        (213, 94, 0),
-        (204, 121, 167),
-        (0, 114, 178),
-    ],
-    np.float32,
-)
-Colour = NDArray[np.float32]
+SMALL_SIDE, SMALL_COLOURS = 320, 256
 
 
 def save_overlay(
@@ -49,6 +38,8 @@ def save_overlay(
     *,
     axis: int = 0,
     limits: Limits | None = None,
+    ids: Sequence[int] = (),
+    classes: Sequence[LabelClass] = (),
 ) -> int:
     """Write one slice with its labels and boxes as a PNG file; returns which slice it was.
 
@@ -61,13 +52,18 @@ def save_overlay(
     labels : ndarray
         (Z, Y, X) whole numbers, 0 for background. A label keeps its colour from picture to picture.
     boxes : sequence of Box3D
-        Those that reach the slice are outlined; box i has the colour of label i + 1.
+        Outlined in the colour of their label, on their key slice or, without one, on all slices
+        that they reach.
     index : int, optional
         The slice; default the middle of the labelled ones, or of the volume if there are none.
     axis : int
         The axis across which the slice lies.
     limits : Limits, optional
         The values shown black and white; default the window that segmentation would choose.
+    ids : sequence of int
+        The label of each box; default 1, 2, 3, ...
+    classes : sequence of LabelClass
+        Names and colours of labels. With them, a legend and a scale bar are drawn.
 
     Raises
     ------
@@ -77,8 +73,11 @@ def save_overlay(
         If the file cannot be written.
     """
     check_picture_name(path)
-    index = _middle(labels, axis) if index is None else index
-    _write(path, draw_overlay(volume, labels, boxes, index, axis=axis, limits=limits))
+    index = middle_slice(labels, axis) if index is None else index
+    picture = draw_overlay(
+        volume, labels, boxes, index, axis=axis, limits=limits, ids=ids, classes=classes
+    )
+    write_picture(path, picture)
     return index
 
 
@@ -96,107 +95,105 @@ def draw_overlay(
     *,
     axis: int = 0,
     limits: Limits | None = None,
-) -> NDArray[np.uint8]:
+    ids: Sequence[int] = (),
+    classes: Sequence[LabelClass] = (),
+) -> Picture:
     """Draw what `save_overlay` writes: (H, W, 3) uint8."""
+    check_labels(volume, labels, [index], axis)
+    sheet = sheet_of(volume, axis, limits, boxes, ids, classes)
+    plane = np.moveaxis(labels, axis, 0)[index]
+    picture = sheet.draw(index, plane)
+    if not classes:
+        return picture
+    draw_scale_bar(picture, sheet.pixels_a_mm)
+    return with_legend(picture, sheet, np.unique(plane).tolist())
+
+
+def small_overlay(
+    volume: Volume,
+    plane: NDArray[Any],
+    index: int,
+    boxes: Sequence[Box3D],
+    *,
+    axis: int,
+    limits: Limits,
+    ids: Sequence[int] = (),
+    classes: Sequence[LabelClass] = (),
+) -> bytes:
+    """A PNG of some 20 to 60 KB of slice `index`, whose labels are `plane` (rows, columns)."""
+    sheet = sheet_of(volume, axis, limits, boxes, ids, classes, SMALL_SIDE)
+    return to_png(sheet.draw(index, plane), SMALL_COLOURS)
+
+
+def sheet_of(
+    volume: Volume,
+    axis: int,
+    limits: Limits | None = None,
+    boxes: Sequence[Box3D] = (),
+    ids: Sequence[int] = (),
+    classes: Sequence[LabelClass] = (),
+    side: float | None = None,
+) -> Sheet:
+    """How slices are drawn: `side` pixels long, or as the module says."""
+    spacing = [s for a, s in enumerate(volume.spacing) if a != axis]
+    longest = max(size_mm(volume, axis)) / min(spacing)
+    whole = longest * max(math.ceil(SIDE / longest), 1)
+    shape = shape_within(volume, axis, side or whole)
+    limits = limits or parse_window(None, volume).fit(volume)
+    return Sheet(volume, axis, limits, shape, boxes, ids, classes)
+
+
+def with_legend(picture: Picture, sheet: Sheet, numbers: Sequence[int]) -> Picture:
+    """The picture, and below it the names of those labels and of the boxes."""
+    shown = {*numbers, *sheet.ids}
+    named = [each for each in sheet.classes if each.number in shown]
+    return np.concatenate([picture, legend(named, picture.shape[1])])
+
+
+def check_labels(volume: Volume, labels: NDArray[Any], indices: Sequence[int], axis: int) -> None:
+    """Raise UnsupportedImageError unless these slices of image and labels can be drawn."""
     if labels.shape != volume.shape:
         raise UnsupportedImageError(
             f"The labels of shape {labels.shape} do not fit the image of shape {volume.shape}."
         )
-    if not 0 <= index < volume.shape[axis]:
-        raise UnsupportedImageError(
-            f"{volume.name}: there is no slice {index}; they go from 0 to {volume.shape[axis] - 1}."
-        )
+    for index in indices:
+        if not 0 <= index < volume.shape[axis]:
+            last = volume.shape[axis] - 1
+            raise UnsupportedImageError(
+                f"{volume.name}: there is no slice {index}; they go from 0 to {last}."
+            )
     check_finite(volume)
-    plane = volume.slices(axis, [index])[0]
-    limits = limits or parse_window(None, volume).fit(volume)
-    grey = plane if volume.is_colour else np.repeat(limits.to_uint8(plane)[..., None], 3, axis=2)
-    flips = _flips(volume, axis)
-    shape = _picture_shape(volume, axis)
-    image = _enlarge(grey, shape, flips).astype(np.float32)
-    shown = _enlarge(np.moveaxis(labels, axis, 0)[index], shape, flips)
-    _blend_labels(image, shown)
-    for number, box in enumerate(boxes, start=1):
-        first, last = box.extent(axis)
-        if first <= index <= last:
-            _outline(image, box, axis, volume.plane_shape(axis), flips, _colour(number))
-    return image.round().astype(np.uint8)
 
 
-def _write(path: str | Path, picture: NDArray[np.uint8]) -> None:
-    import imageio.v3 as iio
+def write_picture(path: str | Path, picture: Picture) -> None:
+    """Write a PNG file.
 
+    Raises
+    ------
+    FileFormatError
+        If it cannot be written.
+    """
     with replacing(path) as temporary:
-        iio.imwrite(temporary, picture, extension=PICTURE)
+        temporary.write_bytes(to_png(picture))
 
 
-def _middle(labels: NDArray[Any], axis: int) -> int:
+def to_png(picture: Picture, colours: int = 0) -> bytes:
+    """A PNG file's content; with no more than so many `colours` it is smaller."""
+    image, held = Image.fromarray(picture), BytesIO()
+    if colours:
+        # Not the median cut: of a slice that is mostly grey it merges the labels' colours.
+        image = image.quantize(colours, Image.Quantize.MAXCOVERAGE)
+    image.save(held, "png", optimize=bool(colours))
+    return held.getvalue()
+
+
+def middle_slice(labels: NDArray[Any], axis: int) -> int:
     """The middle one of the labelled slices, or of all."""
-    others = tuple(a for a in range(3) if a != axis)
-    labelled = np.flatnonzero((labels != 0).any(axis=others))
+    labelled = labelled_slices(labels, axis)
     return int(labelled[labelled.size // 2]) if labelled.size else labels.shape[axis] // 2
 
 
-def _flips(volume: Volume, axis: int) -> tuple[bool, bool]:
-    """Whether rows and columns are to be turned round: those that run to front, head or right."""
-    if volume.source is None:
-        return False, False
-    directions = volume.affine[:3, :3]
-    rows, columns = (directions[:, a] for a in range(3) if a != axis)
-    return bool(rows[np.abs(rows).argmax()] > 0), bool(columns[np.abs(columns).argmax()] > 0)
-
-
-def _picture_shape(volume: Volume, axis: int) -> tuple[int, int]:
-    """(H, W) of the picture: a whole multiple of the finer side's voxels, stretched by spacing."""
-    spacing = [s for a, s in enumerate(volume.spacing) if a != axis]
-    height, width = (
-        n * s / min(spacing) for n, s in zip(volume.plane_shape(axis), spacing, strict=True)
-    )
-    factor = max(math.ceil(SIDE / max(height, width)), 1)
-    return max(round(height * factor), 1), max(round(width * factor), 1)
-
-
-def _enlarge(plane: NDArray[Any], shape: tuple[int, int], flips: tuple[bool, bool]) -> NDArray[Any]:
-    """The nearest voxel for each pixel: the voxels stay visible."""
-    take = []
-    for pixels, voxels, flip in zip(shape, plane.shape, flips, strict=False):
-        nearest = (np.arange(pixels) + 0.5) * voxels // pixels
-        take.append(nearest.astype(int)[:: -1 if flip else 1])
-    return plane[np.ix_(*take)]
-
-
-def _colour(label: int) -> Colour:
-    return np.asarray(COLOURS[(label - 1) % len(COLOURS)])
-
-
-def _blend_labels(image: NDArray[np.float32], labels: NDArray[Any]) -> None:
-    """Tint the labels and draw their contours in full colour, in place."""
-    from skimage.segmentation import find_boundaries
-
-    there = labels != 0
-    colours = COLOURS[(labels[there].astype(int) - 1) % len(COLOURS)]
-    image[there] = (1 - FILL) * image[there] + FILL * colours
-    edge = find_boundaries(labels, mode="inner")
-    image[edge] = COLOURS[(labels[edge].astype(int) - 1) % len(COLOURS)]
-
-
-def _outline(
-    image: NDArray[np.float32],
-    box: Box3D,
-    axis: int,
-    plane_shape: tuple[int, int],
-    flips: tuple[bool, bool],
-    colour: Colour,
-) -> None:
-    """Draw the outline around the voxels of a box, two pixels wide, in place."""
-    flat = box.plane(axis)
-    spans = []
-    for low, high, voxels, pixels, flip in zip(
-        (flat.y0, flat.x0), (flat.y1, flat.x1), plane_shape, image.shape, flips, strict=False
-    ):
-        ends = np.array([low, high + 1]) * pixels / voxels
-        ends = np.sort(pixels - ends if flip else ends)
-        spans.append(np.clip(ends.round().astype(int), 0, pixels).tolist())
-    (top, bottom), (left, right) = spans
-    frame = image[top:bottom, left:right]
-    for edge in (frame[:2], frame[-2:], frame[:, :2], frame[:, -2:]):
-        edge[...] = colour
+def labelled_slices(labels: NDArray[Any], axis: int) -> NDArray[np.intp]:
+    """The slices across `axis` with a label, in order."""
+    others = tuple(a for a in range(3) if a != axis)
+    return np.flatnonzero((labels != 0).any(axis=others))

@@ -135,12 +135,7 @@ def save_run(
     FileFormatError
         If the file cannot be written.
     """
-    content = {
-        "format": FORMAT,
-        **asdict(run),
-        "settings": settings_to_json(run.settings),
-        "boxes_world_mm": boxes_to_world(run.boxes, affine),
-    }
+    content = {**run_to_json(run), "boxes_world_mm": boxes_to_world(run.boxes, affine)}
     with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -155,17 +150,27 @@ def load_run(path: str | Path) -> RunRecord:
     """
     with reading(path, "a run file"):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
+    return run_from_json(content, str(path))
+
+
+def run_to_json(run: RunRecord) -> dict[str, Any]:
+    """What a run file holds besides the boxes in world millimetres."""
+    return {"format": FORMAT, **asdict(run), "settings": settings_to_json(run.settings)}
+
+
+def run_from_json(content: Any, where: str) -> RunRecord:
+    """The run that `content` is, found in `where`; raises as `load_run`."""
     if not isinstance(content, dict) or "format" not in content:
-        raise FileFormatError(f"{path} is not a run file of this program.")
+        raise FileFormatError(f"{where} is not a run file of this program.")
     if content["format"] not in (1, FORMAT):
         raise FileFormatError(
-            f"{path} has run format {content['format']}, this version reads 1 to {FORMAT}; "
+            f"{where} has run format {content['format']}, this version reads 1 to {FORMAT}; "
             "update napari-medsam-lite."
         )
     try:
         return _record(content)
     except (KeyError, TypeError, ValueError, MedSAMLiteError) as error:
-        raise FileFormatError(f"{path} is damaged: {reason_of(error)}.") from error
+        raise FileFormatError(f"{where} is damaged: {reason_of(error)}.") from error
 
 
 def boxes_to_world(

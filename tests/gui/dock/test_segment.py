@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,21 +15,17 @@ from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QLabel,
-    QTreeWidget,
     QWidget,
 )
 
 from napari_medsam_lite.acceleration.availability import unavailable
 from napari_medsam_lite.acceleration.presets import PRESETS
-from napari_medsam_lite.core.boxes import Box2D, Box3D
-from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.window import WINDOWS
 from napari_medsam_lite.gui.dock import controls, preset_choice
-from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
-from napari_medsam_lite.io.runfile import load_run
 
 NAMES = [
     "open_sample",
@@ -68,8 +63,17 @@ NAMES = [
     "device",
     "read_ahead",
     "on_disk",
+    "save_picture_now",
     "history",
+    "history_filter",
+    "history_this_image",
+    "history_picture",
+    "go_to",
+    "run_again",
+    "save_picture",
     "save_run",
+    "delete_run",
+    "undo_delete",
     "show_keys",
     "status",
 ]
@@ -271,46 +275,6 @@ def test_problem_is_shown_in_the_status(widget, qtbot):
     press(widget, qtbot, "segment_slice")
     status = part(widget, "status", QLabel)
     qtbot.waitUntil(lambda: "\N{WARNING SIGN} There is no image" in status.text())
-
-
-def test_history_shows_the_latest_first(boxed, qtbot):
-    for name in ("segment_slice", "segment_volume"):
-        press(boxed, qtbot, name)
-        qtbot.waitUntil(lambda: not boxed.state.busy)
-    table = part(boxed, "history", QTreeWidget)
-    qtbot.waitUntil(lambda: table.topLevelItemCount() == 2)
-    assert [table.topLevelItem(i).text(1) for i in range(2)] == ["volume", "slice"]
-    assert [table.topLevelItem(i).text(3) for i in range(2)] == ["8", "1"]
-    assert "sdpa on a fake CPU" in table.topLevelItem(0).toolTip(1)
-
-
-def test_a_run_is_saved_and_read_again(boxed, qtbot, tmp_path):
-    save = part(boxed, "save_run", QAbstractButton)
-    assert not save.isEnabled()
-    boxed.state.overlap = "keep"
-    press(boxed, qtbot, "segment_volume")
-    qtbot.waitUntil(save.isEnabled)
-    (view,) = boxed.findChildren(HistoryView)
-    view.save(tmp_path / "run.json")
-    record = load_run(tmp_path / "run.json")
-    assert record.boxes == (Box3D(0, 2, 3, 7, 7, 6, key=4),)
-    assert record.settings == Settings(preset="sdpa", device="cpu", overlap="keep")
-    assert (record.input, record.ids, record.ending) == ("CT", (1,), "finished")
-    view.save(tmp_path / "nowhere" / "run.json")
-    assert boxed.state.is_problem
-    assert "its folder does not exist" in boxed.state.message
-
-
-def test_what_is_saved_is_the_run_that_the_table_shows(boxed, qtbot, tmp_path):
-    """A run that has just ended is in the history before it is in the table."""
-    save = part(boxed, "save_run", QAbstractButton)
-    press(boxed, qtbot, "segment_volume")
-    qtbot.waitUntil(save.isEnabled)
-    (shown,) = boxed.state.history
-    boxed.state.history = (replace(shown, record=None), shown)
-    (view,) = boxed.findChildren(HistoryView)
-    view.save(tmp_path / "run.json")
-    assert load_run(tmp_path / "run.json").ids == (1,)
 
 
 def test_it_is_narrow(widget):

@@ -406,3 +406,58 @@ def test_leaving_ends_the_polls(runner, qtbot):
     qtbot.wait(300)
     assert runner._tick_number <= number + 1
     runner.join()
+
+
+def test_errands_are_done_in_order_before_the_next_step_of_idle_work(runner, qtbot):
+    gate, order = threading.Semaphore(0), []
+
+    def idle():
+        for step in range(3):
+            order.append(f"idle {step}")
+            yield step
+            gate.acquire()
+
+    def errand(name):
+        def work():
+            order.append(name)
+            yield name
+
+        return Recorded(work)
+
+    runner.idle(Recorded(idle))
+    qtbot.waitUntil(lambda: order == ["idle 0"])
+    errands = [errand("a"), errand("b")]
+    for each in errands:
+        runner.errand(each)
+    gate.release(10)
+    qtbot.waitUntil(lambda: all(each.endings for each in errands))
+    assert order.index("a") < order.index("b")
+    assert [each.items for each in errands] == [["a"], ["b"]]
+    assert not runner.busy
+    qtbot.waitUntil(lambda: order[-1] == "idle 2")
+
+
+def test_an_errand_that_fails_is_told_and_a_job_starts_beside_it(runner, qtbot):
+    def fails():
+        raise MedSAMLiteError("The disk is full.")
+        yield
+
+    errand = Recorded(fails)
+    runner.errand(errand)
+    job = run(runner, qtbot, lambda: iter("x"))
+    assert job.items == ["x"]
+    assert errand.endings == [Ending("failed", "The disk is full.")]
+
+
+def test_an_errand_is_done_when_the_last_dock_leaves(qtbot):
+    runner, done = JobRunner(), threading.Event()
+
+    def work():
+        yield done.set()
+
+    runner.join()
+    errand = Recorded(work)
+    runner.errand(errand)
+    runner.leave()
+    assert done.wait(30)
+    assert errand.endings == []

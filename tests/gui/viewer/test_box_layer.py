@@ -2,15 +2,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from napari.layers import Image, Shapes
 
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.boxes import Box2D, Box3D, KeyBox
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.gui.viewer.box_layer import (
     Boxes,
     DrawnBox,
+    boxes_to_draw,
     drawn_boxes,
     dress_boxes,
+    key_boxes,
     move_boxes,
     names_of_boxes,
     new_boxes_layer,
@@ -212,3 +216,50 @@ def test_a_box_drawn_beside_those_of_a_file_has_no_name_and_no_range(image):
     assert drawn_boxes(shapes, image, 0)[-1].extent is None
     assert shapes.features["name"].iloc[-1] == ""
     assert number_boxes(shapes, 1) == [1, 2, 3, 7]
+
+
+drawn = st.builds(
+    lambda number, axis, index, corner, size: KeyBox(
+        number,
+        axis,
+        Box3D.from_plane(
+            Box2D(*corner, corner[0] + size[0], corner[1] + size[1]), axis, index, index, index
+        ),
+    ),
+    st.integers(1, 300),
+    st.integers(0, 2),
+    st.integers(0, 7),
+    st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+
+
+@given(st.lists(drawn, max_size=6))
+def test_key_boxes_come_back_from_the_layer_that_shows_them(boxes):
+    image = Image(np.zeros((8, 20, 30), np.int16), scale=(3, -0.8, 0.7), translate=(5, 7, -2))
+    shapes = new_boxes_layer(image)
+    boxes_to_draw(boxes, 3).put_into(shapes)
+
+    assert key_boxes(shapes, image) == boxes
+
+
+def test_a_key_box_knows_its_volume_and_what_its_file_said_of_its_reach():
+    film = Image(np.zeros((2, 8, 20, 30), np.int16))
+    far = KeyBox(4, 0, Box3D(1, 2, 3, 6, 9, 9, key=2), (1,))
+    near = KeyBox(4, 0, Box3D(3, 2, 3, 3, 9, 9, key=3), (0,))
+    shapes = new_boxes_layer(film)
+    boxes_to_draw([far, near], 4).put_into(shapes)
+
+    assert key_boxes(shapes, film) == [far, near]
+
+
+def test_clicks_lines_and_boxes_of_nobody_are_no_key_boxes():
+    image = Image(np.zeros((8, 20, 30), np.int16))
+    shapes = new_boxes_layer(image)
+    shapes.add(np.array([[2, 3, 3], [2, 9, 9]]), shape_type="line")
+    shapes.add_rectangles(np.array([[2, 3, 3], [2, 3, 3], [2, 3, 3], [2, 3, 3]], float))
+    shapes.add_rectangles(np.array([[2, 3, 3], [2, 3, 9], [2, 9, 9], [2, 9, 3]], float))
+    assert key_boxes(shapes, image) == []  # none has a number yet
+
+    shapes.features = {"label": [1, 1, 1]}
+    assert [b.box for b in key_boxes(shapes, image)] == [Box3D(2, 3, 3, 2, 9, 9, key=2)]

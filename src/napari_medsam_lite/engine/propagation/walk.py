@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
+from napari_medsam_lite.core.segmentation import NOTHING_FOUND
 from napari_medsam_lite.engine.look import Corners, corners_of
 from napari_medsam_lite.engine.propagation.between import (
     box_between,
@@ -123,4 +124,4 @@ def _middle(route: Route, first: SliceMask, second: SliceMask) -> Prompt:
 def _settle(route: Route, mask: SliceMask) -> SliceMask:
     """The mask as it stays: inside the fence, and with a word where the object ends."""
     kept = mask if route.fence is None else mask.inside(route.fence)
-    return kept if kept.area else replace(kept, reason="nothing was found")
+    return kept if kept.area else replace(kept, reason=NOTHING_FOUND)

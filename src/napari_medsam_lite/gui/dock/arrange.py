@@ -7,7 +7,16 @@ from typing import Any, TypeAlias
 
 from magicgui.widgets.bases import Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
 Row: TypeAlias = tuple[str, Widget | QWidget] | Widget | QWidget
@@ -51,6 +60,17 @@ def side_by_side(*controls: Widget | QWidget) -> QWidget:
     for control in controls:
         layout.addWidget(qt(control), 0 if isinstance(control, QLabel) else 1)
     return row
+
+
+def column(*controls: Widget | QWidget) -> QWidget:
+    """Controls one under the other, each as wide as there is room."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for control in controls:
+        layout.addWidget(qt(control))
+    return box
 
 
 def qt(control: Any) -> QWidget:

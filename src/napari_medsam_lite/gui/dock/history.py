@@ -1,114 +1,188 @@
-"""The runs of this session, the latest first."""
+"""The runs of this and earlier sessions: to find, look at, do again, save and delete."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from magicgui.widgets import CheckBox, LineEdit
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
-from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.gui.dock.controls import button, together
-from napari_medsam_lite.gui.session.state import Run, SessionState
-from napari_medsam_lite.io.runfile import save_run
+from napari_medsam_lite.gui.dock.arrange import folded, side_by_side
+from napari_medsam_lite.gui.dock.controls import ask, button, named, together
+from napari_medsam_lite.gui.dock.history_table import RunsModel, RunsTable
+from napari_medsam_lite.gui.dock.picture_file import ask_for_picture
+from napari_medsam_lite.gui.dock.run_picture import RunPicture
+from napari_medsam_lite.gui.session.controller import SessionController
+from napari_medsam_lite.io.history_entry import HistoryEntry, select
 
-COLUMNS = ("Time", "Run", "Boxes", "Slices", "s")
+ANY_HEIGHT = 16_777_215
+"""Qt's own number for no limit; its name is not in all bindings."""
 
 
 class HistoryView(QWidget):  # type: ignore[misc]
-    """A table of `state.history`; image, preset and device are in each line's tooltip.
+    """Shows `state.history`, with the picture of the run that is selected.
 
-    The run file of the selected line can be saved: ``medsam-lite segment --run`` does it again.
+    Its parts are called ``history_filter``, ``history_this_image``, ``history``,
+    ``history_picture``, ``go_to``, ``run_again``, ``save_picture``, ``save_run``, ``delete_run``
+    and ``undo_delete``.
     """
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, session: SessionController) -> None:
         super().__init__()
-        self._state = state
-        self._shown: tuple[Run, ...] = ()
-        self._table = _table()
-        self._save = button(
-            "save_run",
-            "Save run...",
-            "Saves the selected run as a file; medsam-lite segment --run does it again.",
-            self.ask_and_save,
+        self._session, self._state, self._told = session, session.state, session.told
+        self._model = RunsModel()
+        self._table = RunsTable(self._model)
+        self._picture = RunPicture(session.state)
+        self._chosen: set[str] = set()
+        self._text = named(
+            LineEdit(tooltip="Shows the runs in whose line all these words stand."),
+            "history_filter",
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self._table, 1)
-        layout.addWidget(self._save.native)
-        self._table.itemSelectionChanged.connect(self._enable)
-        state.events.history.connect(together(self._show, self))
+        self._text.native.setPlaceholderText("Filter")
+        self._text.native.setClearButtonEnabled(True)
+        self._mine = named(
+            CheckBox(text="This image", tooltip="Shows the runs on the chosen image only."),
+            "history_this_image",
+        )
+        self._arrange()
+        later = together(self._show, self)
+        for event in (self._state.events.history, self._state.events.image):
+            event.connect(later)
+        self._state.events.deleted.connect(together(self._show_deleted, self))
+        self._text.changed.connect(later)
+        self._mine.changed.connect(self._show)
+        self._table.selectionModel().selectionChanged.connect(self._on_selection)
+        self._model.modelReset.connect(self._select_again)
         self._show()
+        self._show_deleted()
 
-    def ask_and_save(self) -> None:
+    def look(self, unfolded: bool = True) -> None:
+        """Read what was run in earlier sessions: when somebody looks, not as the dock is built."""
+        if unfolded:
+            self._session.history.look()
+
+    def event(self, event: QEvent) -> bool:
+        """Grow with the picture: what folds this view has fixed its height without one."""
+        if event.type() == QEvent.Type.LayoutRequest and self.maximumHeight() > 0:
+            self.setMaximumHeight(ANY_HEIGHT)
+        return bool(super().event(event))
+
+    @property
+    def selected(self) -> list[HistoryEntry]:
+        """The runs that are selected, in their order."""
+        rows = sorted(index.row() for index in self._table.selectionModel().selectedRows())
+        return [self._model.shown[row] for row in rows]
+
+    def delete_selected(self) -> None:
+        """Delete the selected runs, after asking once."""
+        gone = self.selected
+        told = "this run" if len(gone) == 1 else f"these {len(gone)} runs"
+        if gone and ask(self, f"Delete {told} from the history, with the pictures?"):
+            self._session.history.delete([each.id for each in gone])
+
+    def ask_and_save_run(self) -> None:
         """Ask where to save the selected run, and save it."""
         path, _ = QFileDialog.getSaveFileName(
             self, "Save the run", "run.json", "Run files (*.json)"
         )
         if path:
-            self.save(path)
+            self.save_run(path)
 
-    def save(self, path: str | Path) -> None:
+    def save_run(self, path: str | Path) -> None:
         """Save the selected run; what goes wrong is told in the status line."""
-        run = self._selected()
-        if run is None or run.record is None or run.affine is None:
-            return
-        try:
-            save_run(path, run.record, run.affine)
-        except MedSAMLiteError as error:
-            self._state.tell(str(error), problem=True)
-        else:
-            self._state.tell(f"The run was saved as {Path(path).name}.")
+        actions = self._session.past_runs
+        self._with_selected(lambda entry: actions.save_run(entry, path))
 
-    def _selected(self) -> Run | None:
-        chosen = self._table.selectedItems()
-        return self._shown[self._table.indexOfTopLevelItem(chosen[0])] if chosen else None
+    def ask_and_save_picture(self) -> None:
+        """Ask where to save which picture of the selected run, and save it."""
+        actions = self._session.past_runs
+        if (wanted := ask_for_picture(self, "run.png")) is not None:
+            self._with_selected(lambda entry: actions.save_picture(entry, *wanted))
 
-    def _show(self) -> None:
-        self._shown = self._state.history
-        self._table.clear()
-        self._table.addTopLevelItems([_line(run) for run in self._shown])
-        for column in range(len(COLUMNS)):
-            self._table.resizeColumnToContents(column)
-        if self._shown:
-            self._table.setCurrentItem(self._table.topLevelItem(0))
-        self._enable()
+    def _arrange(self) -> None:
+        actions = self._session.past_runs
+        self._go = button(
+            "go_to",
+            "Go to",
+            "Shows the slice and the segment of the run, if its image is open.",
+            lambda: self._with_selected(actions.go_to),
+        )
+        self._again = button(
+            "run_again",
+            "Run again",
+            "Does it again with the same boxes and settings, if its image is open.",
+            lambda: self._with_selected(actions.run_again),
+        )
+        self._delete = button(
+            "delete_run", "Delete", "Deletes the selected runs.", self.delete_selected
+        )
+        self._save_picture = button(
+            "save_picture",
+            "Save picture...",
+            "Saves the picture; or the key slices, or a montage of many, as they are now.",
+            self.ask_and_save_picture,
+        )
+        self._save_run = button(
+            "save_run",
+            "Save run...",
+            "Saves the run as a file; medsam-lite segment --run does it again.",
+            self.ask_and_save_run,
+        )
+        undo = button(
+            "undo_delete",
+            "Undo",
+            "Brings the deleted runs back; possible until the dock is closed.",
+            self._session.history.restore,
+        )
+        self._deleted_text = QLabel()
+        self._deleted_row = side_by_side(self._deleted_text, undo)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for part in (
+            side_by_side(self._text, self._mine),
+            self._table,
+            self._deleted_row,
+            self._picture,
+            side_by_side(self._go, self._again, self._delete),
+            side_by_side(self._save_picture, self._save_run),
+        ):
+            layout.addWidget(part)
 
-    def _enable(self) -> None:
-        run = self._selected()
-        self._save.enabled = run is not None and run.record is not None
+    def _with_selected(self, act: Callable[[HistoryEntry], None]) -> None:
+        chosen = self.selected
+        if len(chosen) == 1:
+            self._told(lambda: act(chosen[0]))
+
+    def _show(self, *_: object) -> None:
+        mine = self._session.past_runs.fingerprint() or "none" if self._mine.value else ""
+        self._model.put(select(self._state.history, text=self._text.value, fingerprint=mine))
+
+    def _show_deleted(self) -> None:
+        count = self._state.deleted
+        self._deleted_text.setText(f"{count} {'run' if count == 1 else 'runs'} deleted.")
+        self._deleted_row.setVisible(count > 0)
+
+    def _select_again(self) -> None:
+        """The lines are others now; the same runs stay selected, or else the first is."""
+        rows = [row for row, each in enumerate(self._model.shown) if each.id in self._chosen]
+        self._table.select(rows or [0][: len(self._model.shown)])
+        self._on_selection()
+
+    def _on_selection(self, *_: object) -> None:
+        chosen = self.selected
+        self._chosen = {each.id for each in chosen}
+        for one in (self._go, self._again, self._save_picture, self._save_run):
+            one.enabled = len(chosen) == 1
+        self._delete.enabled = bool(chosen)
+        self._session.history.look_at(chosen[0].id if len(chosen) == 1 else "")
 
 
-def _table() -> QTreeWidget:
-    table = QTreeWidget()
-    table.setObjectName("history")
-    table.setToolTip("The runs of this session, the latest first.")
-    table.setHeaderLabels(COLUMNS)
-    table.setRootIsDecorated(False)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setMinimumHeight(90)
-    return table
-
-
-def _line(run: Run) -> QTreeWidgetItem:
-    ending = "" if run.ending == "finished" else f", {run.ending}"
-    item = QTreeWidgetItem(
-        [
-            f"{run.started:%H:%M:%S}",
-            f"{run.kind}{ending}",
-            str(run.boxes),
-            str(run.slices),
-            f"{run.seconds:.1f}",
-        ]
-    )
-    hint = f"{run.image}: {run.kind}{ending}\n{run.preset} on {run.device}"
-    for column in range(len(COLUMNS)):
-        item.setToolTip(column, hint)
-    return item
+def history_part(session: SessionController) -> QWidget:
+    """The history, folded away."""
+    view = HistoryView(session)
+    part = folded("History", "history_part", view)
+    part.toggled.connect(view.look)
+    return part

@@ -1,4 +1,4 @@
-"""Saving: a button, and whether each segment gets a file of its own."""
+"""Saving: labels, in one file or one a segment, and pictures."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 from magicgui.widgets import CheckBox
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_medsam_lite.gui.dock.arrange import side_by_side
+from napari_medsam_lite.gui.dock.arrange import column, side_by_side
 from napari_medsam_lite.gui.dock.controls import ask, button, named
 from napari_medsam_lite.gui.dock.parts import whenever
+from napari_medsam_lite.gui.dock.picture_file import ask_for_picture
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.saving import USUAL
 
 
 def save_row(session: SessionController) -> QWidget:
-    """The button ``save`` and the choice ``save_each``."""
+    """The buttons ``save`` and ``save_picture_now``, and the choice ``save_each``."""
     state = session.state
     each = named(
         CheckBox(
@@ -31,10 +32,16 @@ def save_row(session: SessionController) -> QWidget:
         "file is read again and compared before it is called saved.",
         lambda: session.told(lambda: ask_and_save(session, save.native.window(), each.value)),
     )
-    row = side_by_side(save, each)
+    picture = button(
+        "save_picture_now",
+        "Picture...",
+        "Saves a picture of the slice shown, of the key slices, or a montage of many.",
+        lambda: session.told(lambda: ask_and_draw(session, picture.native.window())),
+    )
+    row = column(side_by_side(save, picture), each)
 
     def enable() -> None:
-        save.enabled = state.image is not None and not state.busy
+        save.enabled = picture.enabled = state.image is not None and not state.busy
 
     whenever(state, row, enable, "image", "busy")
     return row
@@ -65,6 +72,18 @@ def ask_and_save(session: SessionController, owner: QWidget, each: bool) -> None
         if not each and path.exists() and not ask(owner, f"{path.name} is there already. Replace?"):
             return
     session.saving.save(path, each)
+
+
+def ask_and_draw(session: SessionController, owner: QWidget) -> None:
+    """Ask for the file and what is on it, and draw.
+
+    Raises
+    ------
+    MedSAMLiteError
+        If there is nothing to draw.
+    """
+    if (wanted := ask_for_picture(owner, "picture.png")) is not None:
+        session.pictures.save(*wanted)
 
 
 def label_filters() -> dict[str, tuple[str, ...]]:

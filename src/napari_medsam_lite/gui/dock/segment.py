@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 from napari_medsam_lite.gui.dock import controls, parts
 from napari_medsam_lite.gui.dock.arrange import folded, scrolling
 from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
-from napari_medsam_lite.gui.dock.history import HistoryView
+from napari_medsam_lite.gui.dock.history import history_part
+from napari_medsam_lite.gui.dock.restore_row import RestoreRow
 from napari_medsam_lite.gui.dock.save_row import save_row
 from napari_medsam_lite.gui.dock.start import StartView, suggest_box
 from napari_medsam_lite.gui.dock.worklist import WorklistView
@@ -56,10 +57,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
     ``label_set``, ``add_boxes``, ``live``, ``move_boxes``, ``z_from``, ``z_to``, ``set_first``,
     ``set_last``, ``direction``, ``overlap``, ``keep_painted``, ``segment_slice``,
     ``segment_volume``, ``segment_all``, ``progress``, ``cancel``, ``continue``, ``undo``,
-    ``redo``, ``save``, ``save_each``, ``detail``, ``step``, ``preset``, ``device``,
-    ``measure_presets``, ``read_ahead``, ``on_disk``, ``history``, ``save_run``, ``show_keys``,
-    ``status``, ``worklist``, ``open_worklist``, ``open_list``, ``not_done_only``,
-    ``previous_case``, ``next_case``, ``case_note``, ``mark_done``, ``mark_review``.
+    ``redo``, ``save``, ``save_each``, ``save_picture_now``, ``detail``, ``step``, ``preset``,
+    ``device``, ``measure_presets``, ``read_ahead``, ``on_disk``, ``restore``, ``discard``,
+    ``restore_told``, ``elsewhere``, ``worklist``, ``open_worklist``, ``open_list``,
+    ``not_done_only``, ``previous_case``, ``next_case``, ``case_note``, ``mark_done``,
+    ``mark_review``, ``history``, ``history_filter``, ``history_this_image``, ``history_picture``,
+    ``go_to``, ``run_again``, ``save_picture``, ``save_run``, ``delete_run``, ``undo_delete``,
+    ``show_keys``, ``status``.
 
     Parameters
     ----------
@@ -117,12 +121,13 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             lambda: _show_keys(owner()),
         )
         column.addWidget(parts.image_part(session, self._image))
+        column.addWidget(RestoreRow(session))
         column.addWidget(parts.segments_part(session))
         column.addWidget(parts.run_part(session))
         column.addWidget(save_row(session))
         column.addWidget(folded("Network and speed", "network", parts.network_part(session)))
         column.addWidget(folded("Worklist", "worklist_part", WorklistView(session)))
-        column.addWidget(folded("History", "history_part", HistoryView(state)))
+        column.addWidget(history_part(session))
         column.addWidget(keys.native)
         column.addStretch(1)
         # What is going on stays in sight, whatever is scrolled to.

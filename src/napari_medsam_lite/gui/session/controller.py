@@ -15,9 +15,13 @@ from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.gui.session.autosave import Autosave
 from napari_medsam_lite.gui.session.case_ahead import CaseAhead
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.history import SessionHistory
+from napari_medsam_lite.gui.session.history_actions import HistoryActions
+from napari_medsam_lite.gui.session.pictures import Pictures
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
 from napari_medsam_lite.gui.session.request import (
     chosen_image,
@@ -80,12 +84,20 @@ class SessionController:
         The segments of each image, and what was done to them.
     segments : SegmentActions
         What a person does to the segments of the chosen image.
+    history : SessionHistory
+        What was run, in this and earlier sessions.
     runs : Runs
         What is asked of the network.
     window : WindowLink
         What is shown and what the network sees, as one.
+    autosave : Autosave
+        What is not saved yet, kept beside the session.
     saving : Saving
         Labels into files.
+    pictures : Pictures
+        Pictures into files.
+    past_runs : HistoryActions
+        What a person does with runs of the history.
     series : SeriesChoice
         The other series of the image's folder.
     worklist : Worklist
@@ -105,11 +117,23 @@ class SessionController:
         keys = UndoKeys(self.undo_latest, self.redo_latest)
         self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
         self.layers = self.desks.layers
+        self.history = SessionHistory(state, self.runner, self.warn)
         engine = engine or SessionEngine()
-        self.runs = Runs(viewer, state, engine, self.runner, self.desks, self.warn)
+        self.runs = Runs(
+            viewer, state, engine, self.runner, self.desks, self.warn, self.history.note
+        )
         self.segments = SegmentActions(viewer, state, self.desks.chosen)
         self.window = WindowLink(viewer, state)
-        self.saving = Saving(state, self.desks, self._settings, self.runs.start, ask)
+        self.autosave = Autosave(state, self.desks, self._settings)
+        self.saving = Saving(
+            state, self.desks, self._settings, self.runs.start, ask, self.autosave.saving
+        )
+        self.pictures = Pictures(
+            viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start
+        )
+        self.past_runs = HistoryActions(
+            viewer, state, self.history, self.desks, self.runs, self.pictures, self.told
+        )
         self.series = SeriesChoice(viewer, state, self.runs.start)
         ahead = CaseAhead(state, self.runner, engine)
         self.worklist = Worklist(
@@ -135,6 +159,8 @@ class SessionController:
         self.desks.open()
         self.window.open()
         self.runs.open()
+        self.history.open()
+        self.autosave.open()
         self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.
         QTimer.singleShot(PRELOAD_AFTER_MS, self._preload)
@@ -147,6 +173,8 @@ class SessionController:
         self.saving.close()
         self.worklist.close()
         self.runs.close()
+        self.history.close()
+        self.autosave.close()
         self._watch.close()
         self.window.close()
         self.desks.close()
@@ -233,6 +261,19 @@ class SessionController:
     def cancel(self) -> None:
         """Stop the run in flight and keep what it has done."""
         self.runs.cancel()
+
+    @_told
+    def restore(self) -> None:
+        """Put back what an earlier window left unsaved of this image."""
+        if self.state.busy:
+            raise MedSAMLiteError(IN_PROGRESS)
+        self.runs.live.stop()
+        self.autosave.restore()
+
+    @_told
+    def discard(self) -> None:
+        """Remove what an earlier window left unsaved of this image, for good."""
+        self.autosave.discard()
 
     @_told
     def undo(self) -> None:

@@ -225,6 +225,13 @@ class Desk:
         """Slices and millilitres of a segment's mask."""
         return (0, 0.0) if self.masks is None else self.masks.size_of(number)
 
+    @property
+    def standing(self) -> tuple[int, Segmentation, Boxes | None]:
+        """What was done last, by its serial; segments and boxes: others after every change."""
+        found = self._edits.undoable(self.image), self._edits.redoable(self.image)
+        last = max((edit.serial for edit in found if edit is not None), default=0)
+        return last, self.segmentation, self._known
+
     def learn(self, edit: Edit, learnt: Learn) -> None:
         """More is known of masks since `edit`, which was not the last one perhaps."""
         edit.after = learnt(edit.after)

@@ -46,6 +46,7 @@ class DeskLabels:
         replaced: Callable[[], None],
     ) -> None:
         self.layer, self.leading = layer, leading
+        self._fresh: set[tuple[int, ...]] = set()
         self.brush = Brush(layer, locked, self.recount)
         self._given = _nonzero(layer) if highest_label(layer) else None
         self._counted, self._replaced = counted, replaced
@@ -116,20 +117,34 @@ class DeskLabels:
         return self._tally.slices(number), self._tally.voxels(number) * per_voxel / MM3_PER_ML
 
     def recount(self, indices: Iterable[int]) -> None:
-        """Voxels on these slices across the first axis were changed."""
+        """Voxels on these slices across the first axis were changed by a person."""
+        for leading in self.volumes():  # the stroke's, which may not be the one looked at
+            self.note(leading, indices)
         self._tally.recount(indices)
         self._counted()
+
+    def note(self, leading: tuple[int, ...], indices: Iterable[int]) -> None:
+        """Slices across the first axis of a volume have changed; `take_fresh` tells of them."""
+        flat = self.layer.ndim == 2
+        self._fresh.update(() if flat else (*leading, int(index)) for index in indices)
+
+    def take_fresh(self) -> set[tuple[int, ...]]:
+        """The slices that have changed since the last call, each behind its volume's place."""
+        for leading in self.volumes():
+            self.note(leading, self.brush.drawn_on)
+        fresh, self._fresh = self._fresh, set()
+        return fresh
 
     def show(self, written: Iterable[Written], thumbnail: bool = True) -> None:
         """Voxels were written, or put back: count and draw them."""
         found: set[int] = set()
-        for step in (part.step for part in written if part.leading == self.leading):
-            if step.axis == 0:
-                found.update(step.changes)
-            else:
-                for change in step.changes.values():
-                    found.update(range(change.window[0].start, change.window[0].stop))
-        self.recount(sorted(found))
+        for part in written:
+            slices = part.step.first_axis()
+            self.note(part.leading, slices)
+            if part.leading == self.leading:
+                found |= slices
+        self._tally.recount(sorted(found))
+        self._counted()
         self.layer.refresh(extent=False, thumbnail=thumbnail)
 
     def _on_data(self, _: Any) -> None:

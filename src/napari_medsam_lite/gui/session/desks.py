@@ -69,6 +69,11 @@ class Desks:
         self._desks.clear()
         self._keys.clear()
 
+    @property
+    def all(self) -> tuple[Desk, ...]:
+        """Those that there are."""
+        return tuple(self._desks.values())
+
     def chosen(self) -> Desk:
         """The desk of the chosen image.
 

@@ -14,7 +14,7 @@ from napari_medsam_lite.core.errors import MedSAMLiteError, PromptError
 from napari_medsam_lite.core.segmentation import Segment, group_by_label
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desk import Desk
-from napari_medsam_lite.gui.session.state import Direction, Kind, SessionState
+from napari_medsam_lite.gui.session.state import Direction, SessionState
 from napari_medsam_lite.gui.viewer.box_layer import DrawnBox, drawn_boxes, selected_rows
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
@@ -23,6 +23,7 @@ from napari_medsam_lite.gui.viewer.geometry import (
     slice_count,
     volume_shape,
 )
+from napari_medsam_lite.io.history_entry import Kind
 
 
 @dataclass(frozen=True)

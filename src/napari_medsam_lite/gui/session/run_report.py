@@ -5,15 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from napari_medsam_lite.core.segmentation import SliceRecord, extent_of, group_by_label
+from napari_medsam_lite.core.segmentation import (
+    Segment,
+    Segmentation,
+    SliceRecord,
+    extent_of,
+    group_by_label,
+)
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.gui.session.request import Request
-from napari_medsam_lite.gui.session.state import Run
 from napari_medsam_lite.gui.thread.task import Ending
+from napari_medsam_lite.io.history_entry import HistoryEntry, slice_of
 from napari_medsam_lite.io.runfile import RunRecord, run_record
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ class Ready:
     notice: str | None
     total: int
     volume: Volume
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class RunReport:
 
     request: Request
     ready: Ready | None = None
-    started: datetime = field(default_factory=datetime.now)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     rows: list[SliceRecord] = field(default_factory=list)
     visited: dict[int, set[int]] = field(default_factory=dict)
@@ -138,23 +146,29 @@ class RunReport:
         """Since the press of the button."""
         return time.perf_counter() - self.clock
 
-    def row(self, ending: Ending) -> Run:
-        """The run's line in the history."""
+    def entry(self, ending: Ending, segments: Segmentation, fingerprint: str) -> HistoryEntry:
+        """The run's line in the history; `fingerprint` is that of the image."""
         request, ready = self.request, self.ready
-        record = None if ready is None else self._record(ready, ending)
-        return Run(
-            started=self.started,
+        numbers = dict.fromkeys(request.labels)
+        found = HistoryEntry(
             image=request.snapshot.name,
+            fingerprint=fingerprint,
             kind=request.kind,
             preset=ready.preset if ready else request.settings.preset,
             device=ready.device if ready else request.settings.device,
+            segments=tuple((segments.get(n) or Segment(number=n)).title for n in numbers),
             boxes=len(request.boxes),
             slices=self.slices,
             seconds=self.seconds(),
             ending=ending.how,
-            record=record,
-            affine=None if ready is None else ready.volume.affine,
+            axis=request.settings.axis,
+            index=slice_of(request.boxes[0], request.settings.axis),
+            number=request.labels[0],
+            started=self.started,
         )
+        if ready is None:
+            return found
+        return found.of_run(self._record(ready, ending), ready.volume)
 
     def _record(self, ready: Ready, ending: Ending) -> RunRecord:
         """What a run file of the run holds."""

@@ -46,6 +46,8 @@ class Runs:
         Of the session.
     warn : callable
         Tells of something that went wrong.
+    note : callable
+        Is told each run that has ended, and how.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Runs:
         runner: JobRunner,
         desks: Desks,
         warn: Callable[[str], None],
+        note: Callable[[SegmentTask, Ending], None],
     ) -> None:
-        self._viewer, self._state, self._engine = viewer, state, engine
+        self._viewer, self._state, self._engine, self._note = viewer, state, engine, note
         self._runner, self._desks, self._warn = runner, desks, warn
         self._ahead = ReadAhead(viewer, state, runner, engine, desks.layers)
         self.live = Live(state, engine, runner, self._live_request, desks.labelled, self._on_live)
@@ -182,7 +185,7 @@ class Runs:
 
     def _on_segmented(self, task: SegmentTask, ending: Ending, last_word: str) -> None:
         self._task = None
-        self._state.history = (task.report.row(ending), *self._state.history)
+        self._note(task, ending)
         if ending.how == "cancelled" and task.request.kind == "volume":
             self._stopped, self._state.resumable = task, True
         if ending.how == "failed":

@@ -42,6 +42,9 @@ class Saving:
         Starts the task.
     ask : callable
         Puts a question to the user that is answered by yes or no.
+    saving : callable
+        Is told the desk when its labels are taken down; what it returns is called when they are
+        saved.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class Saving:
         settings: Callable[[], Settings],
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
+        saving: Callable[[Desk], Callable[[], None]],
     ) -> None:
         self._state, self._desks, self._settings = state, desks, settings
-        self._start, self._ask = start, ask
+        self._start, self._ask, self._saving = start, ask, saving
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -107,7 +111,14 @@ class Saving:
         if each and not self._may_replace(wanted):
             return
         self._last[desk.image] = wanted.path
-        self._task = SaveTask(wanted, self._state, ended)
+        saved = self._saving(desk)
+
+        def told(all_of_it: bool) -> None:
+            if all_of_it:
+                saved()
+            ended(all_of_it)
+
+        self._task = SaveTask(wanted, self._state, told)
         self._start(self._task)
 
     def close(self) -> None:

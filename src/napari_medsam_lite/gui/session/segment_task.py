@@ -121,6 +121,7 @@ class SegmentTask(Task):
             backend.checkpoint.notice,
             count_slices(request.segments, settings.axis),
             prepared.volume,
+            prepared.limits,
         )
         yield from segmenter.segment(prepared, request.segments, settings, answered=self.answered)
 

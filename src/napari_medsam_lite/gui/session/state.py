@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 
 from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import AUTO, Detail, Overlap, Settings, Step
+from napari_medsam_lite.io.history_entry import HistoryEntry
 
 if TYPE_CHECKING:
-    import numpy as np
     from napari.layers import Image
-    from numpy.typing import NDArray
-
-    from napari_medsam_lite.io.runfile import RunRecord
 
 AS_SHOWN = "as shown"
 """The window that is the image's contrast limits when a run starts."""
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 """Offered without asking torch, which is not loaded yet; the engine refuses what is not there."""
 
-Kind = Literal["slice", "volume"]
 Direction = Literal["both", "up", "down"]
 
 OVERLAPS: dict[Overlap, str] = {
@@ -49,43 +44,6 @@ DIRECTIONS: dict[Direction, str] = {
     "up": "from the lowest box to the last slice of the range",
     "down": "from the highest box to the first slice of the range",
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """One line of the session's history.
-
-    Attributes
-    ----------
-    started : datetime
-        Local time.
-    image, preset, device : str
-        What was segmented, and what really did it.
-    kind : str
-        ``"slice"`` or ``"volume"``.
-    boxes, slices : int
-        Boxes asked for; slices that got at least one mask.
-    seconds : float
-        From the press of the button to the end.
-    ending : str
-        ``"finished"``, ``"cancelled"`` or ``"failed"``.
-    record : RunRecord or None
-        What a run file of it holds; None if it never began.
-    affine : ndarray or None
-        (4, 4) of the image, for the record's boxes in world millimetres.
-    """
-
-    started: datetime
-    image: str
-    kind: Kind
-    preset: str
-    device: str
-    boxes: int
-    slices: int
-    seconds: float
-    ending: str
-    record: RunRecord | None = None
-    affine: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -132,12 +90,22 @@ class SessionState:
         Whether slices may be encoded before they are asked for.
     on_disk : bool
         Whether embeddings are kept on disk too.
+    autosave : bool
+        Whether what is not saved yet is kept beside the session.
+    unsaved : str
+        What is offered to be restored, in a sentence; empty if nothing is.
+    elsewhere : str
+        Who else has the image open, in a sentence; empty if nobody has.
     undoable, redoable : int
         How much can be taken back, and done again, of what was done to the image.
     resumable : bool
         Whether a run was cancelled that can go on.
-    history : tuple of Run
-        The latest first.
+    history : tuple of HistoryEntry
+        Runs, the latest first; those of earlier sessions once somebody has looked.
+    deleted : int
+        Runs that were deleted and can come back.
+    run_picture : bytes
+        A PNG file's content: the picture of the run that is looked at; empty if there is none.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -167,10 +135,15 @@ class SessionState:
     ahead: str = ""
     read_ahead: bool = True
     on_disk: bool = False
+    autosave: bool = True
+    unsaved: str = ""
+    elsewhere: str = ""
     undoable: int = 0
     redoable: int = 0
     resumable: bool = False
-    history: tuple[Run, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    deleted: int = 0
+    run_picture: bytes = b""
 
     def settings(self, axis: int, as_shown: str) -> Settings:
         """What is chosen now, for slices across `axis`; `as_shown` is the window as shown."""

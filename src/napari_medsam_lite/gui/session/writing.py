@@ -97,6 +97,7 @@ class MaskWriter:
         if segment is not None and not segment.locked:
             self._protect()
             self._painter.paint(item)
+            self._masks.note(self._leading, self._step.first_axis([item.index]))
             self._painted.append((number, item.index))
             self._note(number, item.index, record if item.area else None)
         else:
@@ -107,6 +108,7 @@ class MaskWriter:
         """Remove what the network painted of a segment on a slice."""
         self._protect()
         self._painter.erase(number, index)
+        self._masks.note(self._leading, self._step.first_axis([index]))
         self._erased.append((number, index))
         self._records.setdefault(number, {})[self.axis, index] = None
 

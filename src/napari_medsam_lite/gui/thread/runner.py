@@ -51,6 +51,7 @@ class JobRunner:
         self._numbers = itertools.count(1)
         self._job: _Flight | None = None
         self._idle: _Flight | None = None
+        self._errands: dict[int, _Flight] = {}
         self._leaving: set[int] = set()
         self._worker: Worker | None = None
         self._users = 0
@@ -82,7 +83,7 @@ class JobRunner:
             self._users = 0
             self.stop_idle()
             self._worker.stop()
-            self._worker, self._leaving = None, set()
+            self._worker, self._leaving, self._errands = None, set(), {}
             self._answers = Answers()
 
     def check_free(self) -> None:
@@ -125,6 +126,14 @@ class JobRunner:
             displaced.task.on_ended(Ending("cancelled"))
         self._idle = self._put(task, is_idle=True)
 
+    def errand(self, task: Task) -> None:
+        """Do something small, such as to read a file, before the next job or step of idle work.
+
+        Any number may wait; each is done, also when the last dock leaves, but then none is told.
+        """
+        flight = self._put(task, is_idle=False)
+        self._errands[flight.ticket.number] = flight
+
     def stop_idle(self, task: Task | None = None) -> None:
         """End the idle work at its next step (if it is `task`)."""
         idle = self._idle
@@ -152,7 +161,8 @@ class JobRunner:
         if number != self._tick_number:
             return
         self._poll()
-        if number == self._tick_number and (self._job or self._idle or self._leaving):
+        waiting = self._job or self._idle or self._leaving or self._errands
+        if number == self._tick_number and waiting:
             young = self._job is not None and time.monotonic() - self._job.started < FAST_S
             self._wait(FAST_POLL_MS if young else POLL_MS)
 
@@ -169,6 +179,7 @@ class JobRunner:
             else:
                 items.setdefault(number, []).append(item)
         self._hand_over_idle(items, endings)
+        self._hand_over_errands(items, endings)
         job = self._job
         if job is None:
             return
@@ -202,6 +213,15 @@ class JobRunner:
         except Exception:
             _log.exception("Idle work could not be shown")
             self.stop_idle(idle.task)
+
+    def _hand_over_errands(self, items: dict[int, list[Any]], endings: dict[int, Ending]) -> None:
+        for number in self._errands.keys() & endings.keys():
+            task = self._errands.pop(number).task
+            try:
+                task.on_items(items.get(number, []))
+                task.on_ended(endings[number])
+            except Exception:
+                _log.exception("The end of an errand could not be shown")
 
     def _end(self, ending: Ending) -> None:
         job, self._job = self._job, None

@@ -65,6 +65,12 @@ class Brush:
         return held if held is not None and held.shape == self._layer.data.shape else None
 
     @property
+    def drawn_on(self) -> set[int]:
+        """The slices of the stroke that is being drawn: napari tells of it when it is done."""
+        atoms = getattr(self._layer, "_staged_history", ())
+        return {int(z) for a in atoms for z in _slices(_opened(a)[0], self._layer.ndim)}
+
+    @property
     def last_done(self) -> int:
         """When the latest stroke was done (see `next_serial`); 0 if there is none."""
         return self._done[-1].serial if self._done else 0
