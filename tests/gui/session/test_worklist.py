@@ -265,7 +265,7 @@ def test_after_first_answers_nothing_is_encoded(
         lambda self, frames: (encoded.append(len(frames)), encode(self, frames))[1],
     )
     settings = Settings(preset="sdpa", device="cpu")
-    assert FirstAnswers(Job(settings))(cases[1])["outcome"] == "done"
+    assert FirstAnswers(Job(settings))(cases[1]).report["outcome"] == "done"
     assert sum(encoded) > 0
     first = read_labels(cases[1].labels)
     encoded.clear()
