@@ -1,4 +1,4 @@
-"""The process that `kill.py` kills: it restores what is offered, then edits at random."""
+"""The process that `kill.py` kills: it restores what is offered, edits, logs its states."""
 
 from __future__ import annotations
 

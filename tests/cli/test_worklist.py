@@ -10,6 +10,7 @@ import pytest
 from napari_medsam_lite.cli import main
 from napari_medsam_lite.cli import worklist as command
 from napari_medsam_lite.cli.cases import CaseRunner, Job
+from napari_medsam_lite.cli.recording import Done
 from napari_medsam_lite.cli.worklist import FirstAnswers, answers
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.settings import Settings
@@ -52,7 +53,8 @@ def network(monkeypatch):
 
 @pytest.fixture
 def work(own_cache):
-    return FirstAnswers(Job(Settings(preset="sdpa", device="cpu")))
+    answer = FirstAnswers(Job(Settings(preset="sdpa", device="cpu")))
+    return lambda case: answer(case).report
 
 
 def outcomes(found):
@@ -141,18 +143,18 @@ def test_what_an_own_worker_had_is_tried_again(folder, network, work, monkeypatc
     claims = {case.name: case.claim() for case in cases}
     who = claims["b"].holder
     file = claims["b"]._file
-    file.write_text(json.dumps({**vars(who), "who": "anna", "host": "ws2"}))
+    file.write_text(json.dumps({**vars(who), "who": "reader-1", "host": "ws2"}))
     rounds = []
 
     def start(work, some, workers):
         rounds.append([case.name for case in some])
-        yield from (Outcome(case, work(case)) for case in some)
+        yield from (Outcome(case, Done(work(case))) for case in some)
         claims["a"].release()
 
     monkeypatch.setattr(command, "run_in_processes", start)
     found = [each.result for each in answers(cases, work, 2, None)]
     assert rounds == [["a", "b"], ["a"]]
-    assert outcomes(found) == {"a": ("done", None), "b": ("left", "anna on ws2 has it")}
+    assert outcomes(found) == {"a": ("done", None), "b": ("left", "reader-1 on ws2 has it")}
 
 
 def test_from_the_command_line_in_processes(folder, capsys, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def images(history):
 def test_nothing_is_written_by_looking(history, own_state):
     assert history.entries() == []
     assert history.picture("x") == b""
-    history.purge()
+    history.purge(own=True)
     assert not own_state.exists()
 
 
@@ -77,10 +77,10 @@ def test_deleted_runs_come_back_until_they_are_purged(history):
     other = History()
     history.delete([runs[0].id, runs[2].id])
     assert images(other) == ["b"]
-    other.purge()
+    other.purge(own=True)
     history.restore([runs[0].id])
     assert images(other) == ["b", "a"], "one window does not purge what another has deleted"
-    history.purge()
+    history.purge(own=True)
     history.restore([runs[2].id])
     assert images(history) == ["b", "a"]
     assert history.picture(runs[2].id) == b""
@@ -96,7 +96,7 @@ def test_what_a_process_deleted_and_left_is_purged_at_the_next_start(history):
     )
     subprocess.run([sys.executable, "-c", script, history.file.parent, run.id], check=True)
     assert images(history) == []
-    history.purge()
+    history.purge(own=False)
     history.restore([run.id])
     assert images(history) == []
 
@@ -122,7 +122,7 @@ def test_what_is_deleted_is_not_left_in_the_file(history):
     run = entry("UNMISTAKABLE")
     history.add(run, b"PICTURE" * 5000)
     history.delete([run.id])
-    history.purge()
+    history.purge(own=True)
     content = history.file.read_bytes()
     assert b"UNMISTAKABLE" not in content
     assert b"PICTURE" not in content
@@ -139,7 +139,7 @@ for number in range(int(sys.argv[3])):
     history.add(run, b"png" * 5000)
     if number % 2:
         history.delete([run.id])
-        history.purge()
+        history.purge(own=True)
     print(number, flush=True)
 """
 

@@ -52,7 +52,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what is asked with single runs, or list them."""
     history = History(tell=tell)
-    history.purge()
+    history.purge(own=False)
     if args.picture:
         save_picture(history, *args.picture)
     if args.run:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.delete:
         gone = [history.get(start).id for start in args.delete]
         history.delete(gone)
-        history.purge()
+        history.purge(own=True)
         tell(f"{len(set(gone))} removed.")
     if not (args.picture or args.run or args.delete):
         show(history.entries(), args)

@@ -145,25 +145,21 @@ class History:
         """Bring runs back that were deleted; errors as `add`."""
         self._mark(ids, "")
 
-    def purge(self) -> None:
-        """Remove for good what this object has deleted, and what processes have that are gone.
+    def purge(self, *, own: bool) -> None:
+        """Remove for good what was deleted by processes that are gone, and if `own` by this object.
 
-        Those of other machines that share the folder are left to them. Errors as `add`.
+        What those of other machines that share the folder deleted is left to them. Errors as `add`.
         """
         if not is_there(self.file):
             return
 
         def act(file: sqlite3.Connection) -> None:
-            owners = file.execute("SELECT DISTINCT deleted_by FROM runs WHERE deleted_by != ''")
-            gone = [(owner,) for (owner,) in owners.fetchall() if self._is_over(owner)]
+            rows = file.execute("SELECT DISTINCT deleted_by FROM runs WHERE deleted_by != ''")
+            owners = [owner for (owner,) in rows.fetchall()]
+            gone = [(each,) for each in owners if _is_over(each) or (own and each == self._owner)]
             file.executemany("DELETE FROM runs WHERE deleted_by = ?", gone)
 
         self._write(act)
-
-    def _is_over(self, owner: str) -> bool:
-        host, pid, _ = owner.rsplit(":", 2)
-        gone = host == socket.gethostname() and not psutil.pid_exists(int(pid))
-        return owner == self._owner or gone
 
     def _mark(self, ids: Iterable[str], owner: str) -> None:
         rows = [(owner, id) for id in ids]
@@ -248,6 +244,12 @@ class History:
         except OSError as error:
             raise _refusal(self.file, "it is damaged; remove it") from error
         self._tell(f"The history was damaged and is begun anew; the old file is {aside}.")
+
+
+def _is_over(owner: str) -> bool:
+    """Whether the process that is named there ran on this machine and is gone."""
+    host, pid, _ = owner.rsplit(":", 2)
+    return host == socket.gethostname() and not psutil.pid_exists(int(pid))
 
 
 def _version(file: sqlite3.Connection) -> int:

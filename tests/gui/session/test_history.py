@@ -119,7 +119,10 @@ def test_deleted_runs_come_back_until_the_session_closes(run, kept, session, qtb
     assert [each.id for each in session.state.history] == [runs[1].id]
     assert session.state.deleted == 2
     kept(1)
+    session.history.look()  # which leaves what can come back
+    kept(1)
     session.history.restore()
+    qtbot.waitUntil(lambda: len(session.state.history) == 3)
     assert [each.id for each in session.state.history] == [each.id for each in runs[::-1]]
     assert session.state.deleted == 0
     kept(3)

@@ -215,7 +215,7 @@ class JobRunner:
             self.stop_idle(idle.task)
 
     def _hand_over_errands(self, items: dict[int, list[Any]], endings: dict[int, Ending]) -> None:
-        for number in self._errands.keys() & endings.keys():
+        for number in sorted(self._errands.keys() & endings.keys()):
             task = self._errands.pop(number).task
             try:
                 task.on_items(items.get(number, []))
