@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_medsam_lite.core.errors import FileFormatError
@@ -40,6 +40,8 @@ def test_folders_are_meant_from_home(tmp_path, monkeypatch):
 
 
 @given(st.text(max_size=40))
+@example("~nobody/x")
+@example("a\0b")
 def test_any_text_gives_a_folder(text):
     assert DiskPlace(text).folder.name in (OWN_FOLDER, default_folder().name)
 

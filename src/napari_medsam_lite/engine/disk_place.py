@@ -7,6 +7,7 @@ there is written down here too.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class DiskPlace:
     @property
     def folder(self) -> Path:
         """Ours alone: what is in it is removed to make room, and cases are ``.npz`` files too."""
-        parent = Path.home() / Path(self.parent).expanduser()
+        # Not Path.expanduser, which raises for a user that there is not.
+        parent = Path.home() / os.path.expanduser(self.parent)  # noqa: PTH111
         return parent / OWN_FOLDER if self.parent and parent.is_dir() else default_folder()
 
     @property
