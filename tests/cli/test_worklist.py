@@ -143,7 +143,7 @@ def test_what_an_own_worker_had_is_tried_again(folder, network, work, monkeypatc
     claims = {case.name: case.claim() for case in cases}
     who = claims["b"].holder
     file = claims["b"]._file
-    file.write_text(json.dumps({**vars(who), "who": "anna", "host": "ws2"}))
+    file.write_text(json.dumps({**vars(who), "who": "reader-1", "host": "ws2"}))
     rounds = []
 
     def start(work, some, workers):
@@ -154,7 +154,7 @@ def test_what_an_own_worker_had_is_tried_again(folder, network, work, monkeypatc
     monkeypatch.setattr(command, "run_in_processes", start)
     found = [each.result for each in answers(cases, work, 2, None)]
     assert rounds == [["a", "b"], ["a"]]
-    assert outcomes(found) == {"a": ("done", None), "b": ("left", "anna on ws2 has it")}
+    assert outcomes(found) == {"a": ("done", None), "b": ("left", "reader-1 on ws2 has it")}
 
 
 def test_from_the_command_line_in_processes(folder, capsys, tmp_path, monkeypatch):

@@ -88,12 +88,12 @@ def test_lists_that_are_none(tmp_path, text, sentence):
 
 def test_a_status_is_kept_beside_the_data(case, monkeypatch):
     assert case.status() == CaseStatus()
-    monkeypatch.setattr("napari_medsam_lite.io.claims._user", lambda: "anna")
+    monkeypatch.setattr("napari_medsam_lite.io.claims._user", lambda: "reader-1")
     before = datetime.now(UTC) - timedelta(seconds=1)
     told = case.mark("begun", "the spleen\n is  missing ")
     assert told == case.status()
     assert (told.standing, told.note) == ("begun", "the spleen is missing")
-    assert told.who.startswith("anna on ")
+    assert told.who.startswith("reader-1 on ")
     assert before <= datetime.fromisoformat(told.changed) <= datetime.now(UTC)
     assert case.mark("done").note == told.note
     assert case.mark("done", "").note == ""

@@ -97,7 +97,8 @@ def with_labels(case: WorkCase, found: FoundCase) -> OpenedCase:
 def find_case(case: WorkCase, progress: Progress | None = None) -> FoundCase:
     """Read the image of `case`, of a DICOM folder the largest series that can be read.
 
-    Boxes beside the image count more than those in its file.
+    Boxes beside the image count more than those in its file. Each has the slice that it is drawn
+    on as its key.
 
     Parameters
     ----------
@@ -113,12 +114,10 @@ def find_case(case: WorkCase, progress: Progress | None = None) -> FoundCase:
         contents, series, notes = _dicom(case, progress)
     else:
         contents, series, notes = read_case(case.source), {}, []
-    beside = case.named_boxes()
-    if not beside:
-        return FoundCase(contents, ("",) * len(contents.boxes), series, tuple(notes))
-    names, boxes = zip(*beside, strict=True)
-    placed = [_in_voxels(box, contents.volume) for box in boxes]
-    return FoundCase(replace(contents, boxes=placed), names, series, tuple(notes))
+    named = case.named_boxes() or [("", box) for box in contents.boxes]
+    names, boxes = [name for name, _ in named], [box for _, box in named]
+    drawn = [_as_drawn(box, contents.volume) for box in boxes]
+    return FoundCase(replace(contents, boxes=drawn), tuple(names), series, tuple(notes))
 
 
 def _dicom(case: WorkCase, progress: Progress | None) -> tuple[Case, dict[str, Any], list[str]]:
@@ -153,5 +152,7 @@ def _labels_layer(case: WorkCase, image: dict[str, Any]) -> LayerData:
     return data[0] if flat else data, look | classes_to_layer(labels.classes), "labels"
 
 
-def _in_voxels(box: Box3D | WorldBox, volume: Volume) -> Box3D:
-    return box.in_voxels(volume.affine) if isinstance(box, WorldBox) else box
+def _as_drawn(box: Box3D | WorldBox, volume: Volume) -> Box3D:
+    """The box as the dock draws it, on its middle slice: so both ask the network the same."""
+    found = box.in_voxels(volume.affine) if isinstance(box, WorldBox) else box
+    return found if found.key is not None else replace(found, key=sum(found.extent(0)) // 2)

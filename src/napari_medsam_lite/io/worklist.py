@@ -234,7 +234,7 @@ def rows_of(cases: Iterable[WorkCase]) -> list[WorkRow]:
 
 
 def name_of(who: Holder) -> str:
-    """As people are told of them: "anna on ws2"."""
+    """As people are told of them: "reader-1 on ws2"."""
     return f"{who.who} on {who.host}"
 
 

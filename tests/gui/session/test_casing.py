@@ -1,5 +1,7 @@
 """A case is saved with the labels, and all of it is back when it is opened."""
 
+import shutil
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -13,6 +15,7 @@ from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.io.casefile import load_case
 from napari_medsam_lite.io.formats import read_volume, write_labels
+from napari_medsam_lite.io.history import History
 from napari_medsam_lite.io.hooks import get_reader
 
 VOXELS = np.random.default_rng(0).integers(-1000, 1000, (8, 20, 30), np.int16)
@@ -164,3 +167,16 @@ def test_a_case_of_another_shape_is_not_restored(session, image, draw):
 
     with pytest.raises(MedSAMLiteError, match="shape"):
         put_on_desk(case, session.desks.chosen(), {}, "what was restored")
+
+
+def test_the_history_comes_with_the_case_once(saved, reopened, qtbot, own_state):
+    assert len(load_case(saved).history) == 1
+    qtbot.waitUntil(lambda: len(reopened.state.history) == 1)
+    shutil.rmtree(own_state / "history")  # as on another computer
+
+    add(reopened.viewer, saved)
+    reopened.state.image = reopened.viewer.layers[3]
+
+    qtbot.waitUntil(lambda: len(History().entries()) == 1)
+    (entry,) = History().entries()
+    assert entry.segments == ("liver",) and entry.fingerprint

@@ -5,16 +5,19 @@ import numpy as np
 import pytest
 from napari.layers import Image, Shapes
 
-from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.acceleration.torch.backend import TorchBackend
+from napari_medsam_lite.cli.cases import Job
+from napari_medsam_lite.cli.worklist import FirstAnswers
 from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session import case_ahead
+from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.formats import read_labels, read_volume, write_labels
 from napari_medsam_lite.io.worklist import read_worklist
 
 SHAPE = (8, 20, 30)
-BOX = Box2D(3, 4, 9, 11)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,12 @@ def worklist(session, folder, finish, cases):
     yield session.worklist
     session.close()
     assert [case.holder() for case in cases] == [None] * 3
+
+
+@pytest.fixture
+def finish_of(qtbot):
+    """Wait until what a session does has ended."""
+    return lambda session: qtbot.waitUntil(lambda: not session.state.busy)
 
 
 @pytest.fixture
@@ -242,6 +251,37 @@ def test_first_answers_are_shown(worklist, session, cases, go):
     assert np.array_equal(session.layers.labels(session.state.image).data, labels)
     assert session.layers.boxes(session.state.image) is not None
     worklist.mark("done")
+
+
+def test_after_first_answers_nothing_is_encoded(
+    open_session, folder, cases, finish_of, monkeypatch
+):
+    """With the real network: what the command kept is all that a run in the dock needs."""
+    encoded = []
+    encode = TorchBackend.encode_images
+    monkeypatch.setattr(
+        TorchBackend,
+        "encode_images",
+        lambda self, frames: (encoded.append(len(frames)), encode(self, frames))[1],
+    )
+    settings = Settings(preset="sdpa", device="cpu")
+    assert FirstAnswers(Job(settings))(cases[1]).report["outcome"] == "done"
+    assert sum(encoded) > 0
+    first = read_labels(cases[1].labels)
+    encoded.clear()
+    session = open_session(SessionEngine())
+    session.state.preset, session.state.device = "sdpa", "cpu"
+    session.state.read_ahead = False  # which goes on to slices that nobody asked for
+    session.worklist.open(folder / "mine.txt")
+    finish_of(session)
+    session.worklist.go_to(1)
+    finish_of(session)
+    session.segment_all()
+    finish_of(session)
+    labels = session.layers.labels(session.state.image).data
+    assert labels.any()
+    assert np.array_equal(labels, first)
+    assert encoded == []
 
 
 def test_no_run_is_interrupted(worklist, session, segmenter, qtbot, finish):

@@ -139,7 +139,7 @@ class _Table(QTreeWidget):  # type: ignore[misc]
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumHeight(90)
+        self.setMinimumHeight((self.fontMetrics().lineSpacing() + 2) * (ROWS + 2))
         header = self.header()
         header.setStretchLastSection(False)
         for column in range(len(HEADERS)):

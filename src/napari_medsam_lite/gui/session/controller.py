@@ -116,9 +116,16 @@ class SessionController:
         self.viewer, self.state = viewer, state
         self.runner = runner or shared_runner()
         keys = UndoKeys(self.undo_latest, self.redo_latest)
-        self.desks = Desks(viewer, state, ask, lambda *drawn: self.runs.on_drawn(*drawn), keys)
-        self.layers = self.desks.layers
         self.history = SessionHistory(state, self.runner, self.warn)
+        self.desks = Desks(
+            viewer,
+            state,
+            ask,
+            lambda *drawn: self.runs.on_drawn(*drawn),
+            keys,
+            lambda case: self.history.bring(case.history),
+        )
+        self.layers = self.desks.layers
         engine = engine or SessionEngine()
         self.runs = Runs(
             viewer, state, engine, self.runner, self.desks, self.warn, self.history.note
@@ -127,7 +134,13 @@ class SessionController:
         self.window = WindowLink(viewer, state)
         self.autosave = Autosave(state, self.desks, self._settings)
         self.saving = Saving(
-            state, self.desks, self._settings, self.runs.start, ask, self.autosave.saving
+            state,
+            self.desks,
+            self._settings,
+            self.runs.start,
+            ask,
+            self.autosave.saving,
+            self.history.rows_of,
         )
         self.pictures = Pictures(
             viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start

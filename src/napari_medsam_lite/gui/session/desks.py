@@ -18,9 +18,11 @@ from napari_medsam_lite.gui.session.request import chosen_image
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.clicks import drop_clicks
-from napari_medsam_lite.gui.viewer.geometry import leading_index, shown_axis
+from napari_medsam_lite.gui.viewer.geometry import held_by, leading_index, shown_axis
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 from napari_medsam_lite.gui.viewer.undo_keys import UndoKeys
+from napari_medsam_lite.io.case_record import CaseRecord
+from napari_medsam_lite.io.metadata import CASE
 
 
 class Desks:
@@ -38,6 +40,8 @@ class Desks:
         See `Desk`.
     keys : UndoKeys
         Given to the image and its layers.
+    brought : callable
+        Is told each case that came with a layer.
     """
 
     def __init__(
@@ -47,7 +51,9 @@ class Desks:
         ask: Callable[[str], bool],
         drawn: Callable[[Desk, Edit, bool], None],
         keys: UndoKeys,
+        brought: Callable[[CaseRecord], None] = lambda _: None,
     ) -> None:
+        self._brought = brought
         self._viewer, self._state, self._drawn, self._keys = viewer, state, drawn, keys
         self.layers = ImageLayers(viewer, ask, self._on_taken)
         self._edits: UndoStack[Edit] = UndoStack()
@@ -219,7 +225,10 @@ class Desks:
         return self._desks[image]
 
     def _on_taken(self, image: Image, layer: Layer) -> None:
+        case = held_by(layer).get(CASE)  # gone once the desk has taken it
         self._of(image).attach(layer)
+        if isinstance(case, CaseRecord):
+            self._brought(case)
         self._keys.add(layer)
 
     def _on_image(self, *_: object) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.errand import Errand
 from napari_medsam_lite.gui.session.run_report import RunReport
@@ -16,8 +19,10 @@ from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.task import Ending
 from napari_medsam_lite.gui.viewer.geometry import held_by, volume_shape
 from napari_medsam_lite.io.history import History
-from napari_medsam_lite.io.history_entry import HistoryEntry
+from napari_medsam_lite.io.history_entry import HistoryEntry, from_json, select, to_json
 from napari_medsam_lite.io.metadata import FINGERPRINT
+
+MOST_IN_A_CASE = 100
 
 
 class SessionHistory:
@@ -68,6 +73,27 @@ class SessionHistory:
             return self._store.entries()
 
         self._later(read, self._take)
+
+    def rows_of(self, fingerprint: str) -> tuple[dict[str, Any], ...]:
+        """The latest runs on an image, for its case file; empty where they cannot be read.
+
+        Not for the main thread.
+        """
+        try:
+            found = select(self._store.entries(), fingerprint=fingerprint)[:MOST_IN_A_CASE]
+            return tuple(to_json(_without_masks(self._store.get(each.id))) for each in found)
+        except MedSAMLiteError:
+            return ()
+
+    def bring(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Know the runs that a case file brought; those that are damaged are left out."""
+        found = []
+        for row in rows:
+            with suppress(MedSAMLiteError):
+                found.append(from_json(row))
+        if found:
+            self._later(lambda: self._store.add_missing(reversed(found)))
+            self.look()
 
     def look_at(self, id: str) -> None:
         """Show the picture of the run of that id; none if it is empty."""
@@ -135,6 +161,13 @@ class SessionHistory:
             if sentence and sentence not in self._told:
                 self._told.add(sentence)
                 self._warn(sentence)
+
+
+def _without_masks(entry: HistoryEntry) -> HistoryEntry:
+    """What is known of each mask is in the case already."""
+    if entry.record is None:
+        return entry
+    return replace(entry, record=replace(entry.record, slices=()))
 
 
 def picture_of(report: RunReport, desk: Desk, entry: HistoryEntry) -> Callable[[], bytes]:

@@ -20,6 +20,9 @@ from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.io.case_record import CaseRecord
 
+Rows = tuple[dict[str, Any], ...]
+"""Lines of the history, as its files hold them."""
+
 
 @dataclass(frozen=True)
 class ToSave:
@@ -39,6 +42,8 @@ class ToSave:
         What is kept of the work besides, in a case file beside `path`.
     empty : bool
         Whether labels without a voxel are saved too.
+    history : callable
+        The runs on the image of a fingerprint, for the case file; called on the worker thread.
     """
 
     labels: Volume
@@ -47,6 +52,7 @@ class ToSave:
     each: bool = False
     case: CaseRecord | None = None
     empty: bool = False
+    history: Callable[[str], Rows] = lambda _: ()
 
 
 class SaveTask(Task):
@@ -143,7 +149,12 @@ class SaveTask(Task):
         source, image = wanted.labels.source, case.image
         if source is not None:
             image = refer_to(source.path, file, image.fingerprint)
-        kept = replace(case, image=image, labels=refer_to(wanted.path, file, labels))
+        kept = replace(
+            case,
+            image=image,
+            labels=refer_to(wanted.path, file, labels),
+            history=wanted.history(image.fingerprint),
+        )
         save_case(file, kept, wanted.labels.affine)
         self._case = file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,7 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.casing import case_of
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.desks import Desks
-from napari_medsam_lite.gui.session.save_task import SaveTask, ToSave, path_of
+from napari_medsam_lite.gui.session.save_task import Rows, SaveTask, ToSave, path_of
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.geometry import snapshot_of, transform
 from napari_medsam_lite.gui.viewer.image_layers import fingerprint_of_image
@@ -45,6 +46,8 @@ class Saving:
     saving : callable
         Is told the desk when its labels are taken down; what it returns is called when they are
         saved.
+    history : callable
+        See `ToSave`.
     """
 
     def __init__(
@@ -55,9 +58,10 @@ class Saving:
         start: Callable[[SaveTask], None],
         ask: Callable[[str], bool],
         saving: Callable[[Desk], Callable[[], None]],
+        history: Callable[[str], Rows],
     ) -> None:
         self._state, self._desks, self._settings = state, desks, settings
-        self._start, self._ask, self._saving = start, ask, saving
+        self._start, self._ask, self._saving, self._history = start, ask, saving, history
         self._last: WeakKeyDictionary[Image, Path] = WeakKeyDictionary()
         self._task: SaveTask | None = None
 
@@ -110,6 +114,7 @@ class Saving:
         wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return
+        wanted = replace(wanted, history=self._history)
         self._last[desk.image] = wanted.path
         saved = self._saving(desk)
 
