@@ -12,7 +12,8 @@ from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.window import AS_STORED, Limits
 from napari_medsam_lite.engine import disk_cache
 from napari_medsam_lite.engine.cache import EmbeddingCache
-from napari_medsam_lite.engine.disk_cache import OVERHEAD, DiskCache, default_folder
+from napari_medsam_lite.engine.disk_cache import OVERHEAD, DiskCache
+from napari_medsam_lite.engine.disk_place import default_folder
 
 FRAME = ModelFrame(512, 400)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from importlib import import_module
+from importlib.resources import files
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from npe2 import PluginManifest
 
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.engine.propagation.published import plan
@@ -113,6 +117,19 @@ def no_leaked_threads():
 def no_early_imports(monkeypatch):
     """All is imported here, and the tests look at the idle work that they have asked for."""
     monkeypatch.setattr(SessionController, "_preload", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def page(monkeypatch):
+    """The page of napari's preferences, the test's own; None if this napari has none."""
+    if find_spec("napari.settings._plugin_config_generator") is None:
+        return None
+    generator = import_module("napari.settings._plugin_config_generator")
+    manifest = PluginManifest.from_file(files("napari_medsam_lite") / "napari.yaml")
+    manager = SimpleNamespace(iter_manifests=lambda **_: [manifest])
+    found = generator.plugin_configuration_generator(manager)[manifest.name](config_path=None)
+    monkeypatch.setattr("napari.settings.get_plugin_settings", lambda _: found)
+    return found
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.code_version import code_version
 from napari_medsam_lite.core.errors import FileFormatError
-from napari_medsam_lite.core.files import cache_folder, replacing
+from napari_medsam_lite.core.files import replacing
+from napari_medsam_lite.engine.disk_place import disk_place
 
 if TYPE_CHECKING:
     from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 10 * 2**30
 SUFFIX = ".npz"
 FORMER_SUFFIX = ".zarr.zip"
 """Of files that are not read any more; they go as room is made."""
@@ -56,15 +56,16 @@ class DiskCache:
     Parameters
     ----------
     folder : path, optional
-        Default: ``embeddings`` in the user's cache folder.
-    max_bytes : int
-        What the folder may hold. Several processes that write at once may pass it by a twentieth
-        each.
+        Default: what the user chose, see `disk_place`.
+    max_bytes : int, optional
+        What the folder may hold; default: what the user chose. Several processes that write
+        at once may pass it by a twentieth each.
     """
 
-    def __init__(self, folder: str | Path | None = None, max_bytes: int = MAX_BYTES) -> None:
-        self.folder = default_folder() if folder is None else Path(folder)
-        self.max_bytes = max_bytes
+    def __init__(self, folder: str | Path | None = None, max_bytes: int | None = None) -> None:
+        chosen = disk_place()
+        self.folder = chosen.folder if folder is None else Path(folder)
+        self.max_bytes = chosen.max_bytes if max_bytes is None else max_bytes
         self._room = 0
         self._lock = threading.Lock()
 
@@ -130,11 +131,6 @@ class DiskCache:
             path.unlink(missing_ok=True)
             left -= size
         return most - left
-
-
-def default_folder() -> Path:
-    """``embeddings`` in the user's cache folder."""
-    return cache_folder("embeddings")
 
 
 def _read(file: Path) -> NDArray[np.float16]:

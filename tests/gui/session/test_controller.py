@@ -639,12 +639,15 @@ def test_boxes_that_a_reader_made_are_the_images(session, image, viewer, finish,
 
 
 @pytest.mark.parametrize("shape", [(8, 20, 30), (5, 9, 11)])
-def test_replaced_voxels_stop_the_run(session, image, viewer, draw, segmenter, qtbot, shape):
+def test_replaced_voxels_stop_the_run(
+    session, image, viewer, draw, segmenter, qtbot, shape, caplog
+):
     draw(BOX)
     start_and_hold(session, segmenter, qtbot, 2)
     old = labels_of(viewer)
     image.data = np.ones(shape, np.int16)
     told_problem(session, "The voxels of CT were replaced, so the run was stopped.")
+    assert [each for each in caplog.records if each.exc_info] == []
     assert not session.state.busy
     segmenter.gate.release(100)
     qtbot.wait(150)

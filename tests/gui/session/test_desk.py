@@ -379,6 +379,29 @@ def test_without_a_stopped_run_nothing_goes_on(session, image, draw):
     assert "No run was cancelled" in session.state.message
 
 
+def test_a_segment_that_was_painted_stays_when_its_beginning_is_taken_back(
+    session, viewer, draw, live
+):
+    draw(BOX)
+    live()
+    paint(labels_of(viewer), (5, 1, 1), 1)
+    session.undo()
+    assert [each.number for each in session.state.segmentation.segments] == [1]
+    assert session.state.sizes[1][0] == 1
+    assert session.state.segmentation.segments[0].worst_score is None
+    session.redo()
+    assert session.state.sizes[1][0] == 2
+
+
+def test_a_segment_without_a_voxel_goes_when_its_beginning_is_taken_back(
+    session, viewer, draw, live
+):
+    draw(BOX)
+    live()
+    session.undo()
+    assert session.state.segmentation.segments == ()
+
+
 # --- the table's figures
 
 

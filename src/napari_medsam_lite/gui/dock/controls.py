@@ -200,8 +200,8 @@ def on_disk_choice(state: SessionState) -> CheckBox:
     control = named(
         CheckBox(
             text="Keep on disk",
-            tooltip="Keeps what the encoder computed, 10 GiB at most, so that the same boxes on an "
-            "image opened again are answered at once.",
+            tooltip="Keeps what the encoder computed, so that the same boxes on an image opened "
+            "again are answered at once. napari's preferences tell where, and how much.",
         ),
         "on_disk",
     )

@@ -22,6 +22,7 @@ from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.history import SessionHistory
 from napari_medsam_lite.gui.session.history_actions import HistoryActions
 from napari_medsam_lite.gui.session.pictures import Pictures
+from napari_medsam_lite.gui.session.preferences import Preferences
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
 from napari_medsam_lite.gui.session.request import (
     chosen_image,
@@ -160,6 +161,7 @@ class SessionController:
             self._on_replaced,
             self.desks.show_range,
         )
+        self._preferences = Preferences(state)
         self._open = False
 
     def open(self) -> None:
@@ -168,6 +170,7 @@ class SessionController:
             return
         self._open = True
         self.runner.join()
+        self._preferences.open()
         self._watch.open()
         self.desks.open()
         self.window.open()
@@ -189,6 +192,7 @@ class SessionController:
         self.history.close()
         self.autosave.close()
         self._watch.close()
+        self._preferences.close()
         self.window.close()
         self.desks.close()
         self.runner.leave()

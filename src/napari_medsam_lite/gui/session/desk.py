@@ -258,10 +258,18 @@ class Desk:
             with self._unheard():
                 boxes.put_into(self.boxes)
             self._known = boxes
-        wanted = edit.before if back else edit.after
-        self.show(wanted.seen_as(self.segmentation))
+        wanted = (edit.before if back else edit.after).seen_as(self.segmentation)
+        self.show(self._with_painted(wanted))
         if written and self.masks is not None:
             self.masks.show(written)
+
+    def _with_painted(self, wanted: Segmentation) -> Segmentation:
+        """With the segments besides that a person painted: their voxels stay, so they do."""
+        for segment in self.segmentation.segments:
+            is_gone = wanted.get(segment.number) is None
+            if is_gone and self.masks is not None and self.masks.holds(segment.number):
+                wanted = wanted.put(replace(segment, records={}))
+        return wanted
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:

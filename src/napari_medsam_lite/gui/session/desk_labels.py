@@ -10,7 +10,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_medsam_lite.engine.painting import room_for
-from napari_medsam_lite.engine.steps import LabelArray
+from napari_medsam_lite.engine.steps import LabelArray, planes_across
 from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.gui.session.edit import Written
 from napari_medsam_lite.gui.viewer.brush import Brush
@@ -86,6 +86,12 @@ class DeskLabels:
     def know_as_computed(self) -> None:
         """What was there from the start was asked of the network too, and it is known how."""
         self._given = None
+
+    def holds(self, number: int) -> bool:
+        """Whether a voxel of any volume bears the label."""
+        volumes = (self.volume(leading) for leading in self.volumes())
+        planes = (plane for volume in volumes for plane in planes_across(volume, 0))
+        return any(bool((plane == number).any()) for plane in planes)
 
     def turn_to(self, leading: tuple[int, ...]) -> None:
         """Look at another volume."""

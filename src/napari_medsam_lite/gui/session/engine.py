@@ -100,7 +100,9 @@ class SessionEngine:
 def _use_disk(segmenter: Segmenter, wanted: bool) -> None:
     if not wanted:
         segmenter.cache.disk = None
-    elif segmenter.cache.disk is None:
-        from napari_medsam_lite.engine.disk_cache import DiskCache
+        return
+    from napari_medsam_lite.engine.disk_cache import DiskCache
 
-        segmenter.cache.disk = DiskCache()
+    held, chosen = segmenter.cache.disk, DiskCache()
+    if held is None or (held.folder, held.max_bytes) != (chosen.folder, chosen.max_bytes):
+        segmenter.cache.disk = chosen

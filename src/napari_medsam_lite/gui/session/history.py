@@ -17,7 +17,7 @@ from napari_medsam_lite.gui.session.segment_task import SegmentTask
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.task import Ending
-from napari_medsam_lite.gui.viewer.geometry import held_by, volume_shape
+from napari_medsam_lite.gui.viewer.geometry import held_by
 from napari_medsam_lite.io.history import History
 from napari_medsam_lite.io.history_entry import HistoryEntry, from_json, select, to_json
 from napari_medsam_lite.io.metadata import FINGERPRINT
@@ -173,10 +173,12 @@ def _without_masks(entry: HistoryEntry) -> HistoryEntry:
 def picture_of(report: RunReport, desk: Desk, entry: HistoryEntry) -> Callable[[], bytes]:
     """What draws the picture of a run on any thread: of the labels it has a copy of one slice."""
     ready, masks, request = report.ready, desk.masks, report.request
-    if ready is None or masks is None:
+    labels = None if masks is None else masks.volume(request.snapshot.leading)
+    # Image and labels may have been replaced meanwhile, which is what stopped the run.
+    if ready is None or labels is None or labels.size != np.prod(ready.volume.shape):
         return lambda: b""
-    labels = masks.volume(request.snapshot.leading).reshape(volume_shape(desk.image))
-    plane = np.moveaxis(labels, entry.axis, 0)[entry.index].copy()
+    planes = np.moveaxis(labels.reshape(ready.volume.shape), entry.axis, 0)
+    plane = planes[entry.index].copy()
     classes = [each.label_class for each in desk.segmentation.segments]
 
     def draw() -> bytes:
