@@ -215,6 +215,16 @@ class Segmentation:
         place = min(numbers.index(number), len(left) - 1)
         return replace(self, segments=left, current=left[place].number if left else 0)
 
+    def named_by(self, others: Segmentation) -> Segmentation:
+        """With the segments of `others` too; those without a name here get name, colour, code."""
+        found = self
+        for other in others.segments:
+            known = found.get(other.number)
+            if known is None or not known.name:
+                same = replace(known or other, name=other.name, color=other.color, code=other.code)
+                found = found.put(same)
+        return replace(found, current=found.current or others.current)
+
     def without_masks(self) -> Segmentation:
         """With nothing known of masks: they are gone."""
         bare = [replace(each, records={}) for each in self.segments]

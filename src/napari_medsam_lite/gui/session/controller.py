@@ -172,10 +172,10 @@ class SessionController:
         self.runner.join()
         self._preferences.open()
         self._watch.open()
+        self.history.open()  # before desks, whose labels may bring lines of it
         self.desks.open()
         self.window.open()
         self.runs.open()
-        self.history.open()
         self.autosave.open()
         self.worklist.resume()
         # Not at once: imports take Python's lock from the dock, which is being built.

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
 
 from napari.layers import Image, Labels, Layer, Shapes
-from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
 from napari_medsam_lite.engine.steps import LabelArray, step_to
 from napari_medsam_lite.engine.undo import UndoStack
+from napari_medsam_lite.gui.session.box_watch import BoxWatch
 from napari_medsam_lite.gui.session.desk_labels import DeskLabels
 from napari_medsam_lite.gui.session.edit import Edit, Written
 from napari_medsam_lite.gui.viewer.box_layer import (
-    DRAWING,
     NUMBERS,
-    SELECTING,
     Boxes,
     dress_boxes,
     names_of_boxes,
     number_boxes,
 )
-from napari_medsam_lite.gui.viewer.clicks import drop_a_click
 from napari_medsam_lite.gui.viewer.geometry import held_by, slice_count
 from napari_medsam_lite.gui.viewer.label_layer import (
     can_take_masks,
@@ -73,7 +69,7 @@ class Desk:
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
         self._moving: Edit | None = None
-        self._quiet = False
+        self._watch: BoxWatch | None = None
 
     @property
     def labels(self) -> Labels | None:
@@ -87,9 +83,7 @@ class Desk:
             self.boxes, self._known = layer, None
             self.take_boxes()
             layer.text = NUMBERS
-            layer.events.data.connect(self._on_boxes)
-            layer.events.features.connect(self._on_features)
-            layer.mouse_drag_callbacks.append(self._on_drag)
+            self._watch = BoxWatch(layer, self.take_boxes, self._follow_move)
         elif isinstance(layer, Labels):
             self.masks = DeskLabels(
                 layer,
@@ -99,16 +93,14 @@ class Desk:
                 self._on_other_labels,
             )
             self._take_case(layer)
-            self._take_segments(segments_of(layer))
+            self.segmentation = self.segmentation.named_by(segments_of(layer))
         self.show(self.segmentation)
 
     def detach(self, layer: Layer) -> None:
         """Let go of a layer of the same kind as `layer`."""
-        if isinstance(layer, Shapes) and self.boxes is not None:
-            self.boxes.events.data.disconnect(self._on_boxes)
-            self.boxes.events.features.disconnect(self._on_features)
-            self.boxes.mouse_drag_callbacks.remove(self._on_drag)
-            self.boxes = self._known = self._moving = None
+        if isinstance(layer, Shapes) and self._watch is not None:
+            self._watch.close()
+            self.boxes = self._watch = self._known = self._moving = None
         elif isinstance(layer, Labels) and self.masks is not None:
             self.masks.close()
             self.masks = None
@@ -271,31 +263,8 @@ class Desk:
                 wanted = wanted.put(replace(segment, records={}))
         return wanted
 
-    @contextmanager
-    def _unheard(self) -> Iterator[None]:
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-
-    def _on_boxes(self, event: Any) -> None:
-        action = str(getattr(event.action, "value", event.action))
-        if self._quiet or action not in ("added", "changed", "removed"):
-            return
-        if action == "added" and event.source.mode in DRAWING:
-            # Later, for napari is still busy with the shape that it has just finished.
-            QTimer.singleShot(0, self._after_drawing)
-        else:
-            self.take_boxes()
-
-    def _on_drag(self, shapes: Shapes, event: Any) -> Iterator[None]:
-        """A box that the mouse moves is answered on the way; napari tells its end."""
-        yield
-        while event.type == "mouse_move":
-            if shapes.mode in SELECTING and shapes.selected_data:
-                self._follow_move()
-            yield
+    def _unheard(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.unheard()
 
     def _follow_move(self) -> None:
         """Tell where a box is now, as one edit from the press to the release."""
@@ -308,12 +277,6 @@ class Desk:
             self._moving = Edit(self.image, BOXES, self.segmentation, self.segmentation)
         self._moving.boxes = self._known, now
         self._drawn(self, self._moving, True)
-
-    def _on_features(self, _: Any) -> None:
-        """A person pasted boxes, or changed a box's number in napari's table of features."""
-        # While a box is drawn it is not done yet; its end is told.
-        if not getattr(self.boxes, "_is_creating", False):
-            self.take_boxes()
 
     def _on_other_labels(self) -> None:
         """The labels are another array: what was done to the old one is gone with it."""
@@ -334,35 +297,15 @@ class Desk:
         layer.metadata[KEY] = {n: v for n, v in held_by(layer).items() if n != CASE}
         if self.segmentation.asked:
             return
-        drawn = self.segmentation.segments
-        self.segmentation = case.segmentation
-        for segment in drawn:
-            if case.segmentation.get(segment.number) is None:
-                self.segmentation = self.segmentation.put(segment)
+        self.segmentation = case.segmentation.named_by(self.segmentation)
         self.masks.know_as_computed()
         if case.painted is not None:
             self.masks.brush.hold(case.painted, case.leading)
 
-    def _take_segments(self, others: Segmentation) -> None:
-        """Know the segments of labels too; those that have no name here yet get it."""
-        found = self.segmentation
-        for other in others.segments:
-            known = found.get(other.number)
-            if known is None or not known.name:
-                same = replace(known or other, name=other.name, color=other.color, code=other.code)
-                found = found.put(same)
-        self.segmentation = replace(found, current=found.current or others.current)
-
-    def _after_drawing(self) -> None:
-        if self.boxes is not None:
-            with self._unheard():
-                drop_a_click(self.boxes)
-            self.take_boxes()
-
     def take_boxes(self) -> None:
         """Number and colour the boxes as they are, and tell what a person did to them."""
         shapes = self.boxes
-        if shapes is None or self._quiet:
+        if shapes is None:
             return
         before = self.segmentation
         numbers = self._numbered(shapes)
