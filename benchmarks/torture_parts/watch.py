@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -168,9 +170,19 @@ class Heartbeat:
         while True:
             time.sleep(LOOK_AFTER_S / 4)
             if not self._seen and time.monotonic() - self._last > LOOK_AFTER_S:
-                frame = sys._current_frames().get(self._main or 0)
-                if frame is not None:
-                    self._seen = "".join(traceback.format_stack(frame)[-25:])
+                self._seen = _stack_of(self._main)
+
+
+def _stack_of(thread: int | None) -> str:
+    """Where a thread is.
+
+    Not by `sys._current_frames`: to walk the frames of a thread that runs crashed Python 3.11.
+    """
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        parts = file.read().split("\n\n")
+    return next((part for part in parts if f"{thread:016x}" in part), "")
 
 
 def figures() -> dict[str, int]:
