@@ -28,6 +28,7 @@ from pathlib import Path
 os.environ.setdefault("NAPARI_CONFIG", str(Path(tempfile.mkdtemp(), "settings.yaml")))
 
 import numpy as np
+from hand import scroll_to
 
 CASES = {
     "1-abdomen": "ct512/ts_abdomen20/ct.nii.gz",
@@ -128,7 +129,9 @@ def outline(person, organ: str, new: bool) -> None:
     if new:
         hand.key("n")
     hand.key("shift+b")
+    scroll_to(person.part("segments"))
     person.name(organ)
+    person.picture(f"{organ}-named")
     person.on_canvas()
     person.draw(organ, middle)
     there = person.slices(organ)

@@ -52,7 +52,7 @@ class Hand:
 
     def click(self, widget: QWidget) -> None:
         """Press the left button in the middle of a widget, scrolled to if need be."""
-        _scroll_to(widget)
+        scroll_to(widget)
         self.wait(0.05)
         self.press_at(widget.mapToGlobal(widget.rect().center()))
 
@@ -115,7 +115,7 @@ class Hand:
         return subprocess.Popen(["xdotool", *map(str, words)])
 
 
-def _scroll_to(widget: QWidget) -> None:
+def scroll_to(widget: QWidget) -> None:
     area = widget.parentWidget()
     while area is not None and not isinstance(area, QScrollArea):
         area = area.parentWidget()
