@@ -178,10 +178,10 @@ def tell(person) -> None:
 def history(person) -> None:
     """Look at the runs of both windows."""
     unfold(person, "history_part")
-    table = person.part("history")
-    person.hand.until(lambda: table.topLevelItemCount() >= len(ORGANS) + 1, 20)
+    runs = person.part("history").model()
+    person.hand.until(lambda: runs.rowCount() >= len(ORGANS) + 1, 20)
     person.hand.wait(1)
-    print(f"history: {table.topLevelItemCount()} runs", flush=True)
+    print(f"history: {runs.rowCount()} runs", flush=True)
     person.picture("history")
 
 

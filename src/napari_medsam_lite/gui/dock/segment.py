@@ -40,6 +40,7 @@ def _ender(session: SessionController) -> Callable[[], None]:
     def end() -> None:
         # First, for what listens is half gone too.
         session.state.events.disconnect()
+        session.worklist.state.events.disconnect()
         session.close()
 
     return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -60,7 +61,8 @@ class CaseAhead:
 
     def stop(self) -> None:
         """Let go of everything."""
-        self._timer.stop()
+        with suppress(RuntimeError):  # at the end of the process Qt has deleted it
+            self._timer.stop()
         self._stop_task()
         self._read = self._ready = None
 
