@@ -87,3 +87,13 @@ def test_what_came_later_is_found_wherever_it_stands(stack):
     stack.undo("liver")
     assert stack.later(first) == [second, third]
     assert stack.later(third) == []
+
+
+def test_their_number_is_bounded_too():
+    stack = UndoStack(max_entries=3)
+    for _ in range(5):
+        stack.push(Done("liver", nbytes=0))
+    assert stack.count("liver") == (3, 0)
+    stack.undo("liver")
+    stack.push(Done("other", nbytes=0))
+    assert stack.count("liver") == (1, 1)

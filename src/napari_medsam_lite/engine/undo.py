@@ -1,4 +1,4 @@
-"""What was done, to be taken back and repeated: many levels deep and bounded in bytes."""
+"""What was done, to be taken back and repeated: many levels deep, bounded in number and bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 MOST_BYTES = 256 * 2**20
+MOST_ENTRIES = 200
+"""Small ones hold tables of boxes and segments, which are not counted in bytes."""
 _serials = itertools.count(1)
 
 
@@ -36,12 +38,12 @@ class UndoStack(Generic[E]):
 
     Parameters
     ----------
-    max_bytes : int
+    max_bytes, max_entries : int
         Of all entries together. The oldest make room; the newest one always stays.
     """
 
-    def __init__(self, max_bytes: int = MOST_BYTES) -> None:
-        self.max_bytes = max_bytes
+    def __init__(self, max_bytes: int = MOST_BYTES, max_entries: int = MOST_ENTRIES) -> None:
+        self.max_bytes, self.max_entries = max_bytes, max_entries
         self._done: list[E] = []
         self._undone: list[E] = []
 
@@ -58,8 +60,13 @@ class UndoStack(Generic[E]):
 
     def trim(self) -> None:
         """Let the oldest entries go until the rest is small enough; an entry may have grown."""
-        while self.nbytes > self.max_bytes and len(self._done) > 1:
+        while len(self._done) > 1 and self._is_too_much:
             self._done.pop(0)
+
+    @property
+    def _is_too_much(self) -> bool:
+        count = len(self._done) + len(self._undone)
+        return count > self.max_entries or self.nbytes > self.max_bytes
 
     def undoable(self, target: Hashable) -> E | None:
         """What was done to `target` last."""
