@@ -84,6 +84,8 @@ def folded(title: str, name: str, content: QWidget) -> QCollapsible:
     part.setObjectName(name)
     part.setDuration(0)
     part.setContent(content)
+    part.layout().setContentsMargins(0, 0, 0, 0)
+    part.layout().setSpacing(2)
     part.toggleButton().setToolTip(f"Opens and closes: {title}.")
     part.collapse(animate=False)
     return part

@@ -34,7 +34,7 @@ class RestoreRow(QWidget):  # type: ignore[misc]
         )
         self._buttons = side_by_side(restore, discard)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(6, 4, 6, 4)
         for part in (self._elsewhere, self._told, self._buttons):
             column.addWidget(part)
         state.events.unsaved.connect(self._show)

@@ -122,7 +122,6 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             lambda: _show_keys(owner()),
         )
         column.addWidget(parts.image_part(session, self._image))
-        column.addWidget(RestoreRow(session))
         column.addWidget(parts.segments_part(session))
         column.addWidget(parts.run_part(session))
         column.addWidget(save_row(session))
@@ -135,6 +134,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(scrolling(inside), 1)
+        outside.addWidget(RestoreRow(session))
         outside.addWidget(controls.status_line(state).native)
         show_on_buttons(self, self._shortcuts)
 
