@@ -17,7 +17,8 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.engine.batch import Outcome, run_overlapped
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.formats import read_labels
-from napari_medsam_lite.io.worklist import WorkRow, read_worklist
+from napari_medsam_lite.io.work_case import WorkRow
+from napari_medsam_lite.io.worklist import read_worklist
 
 SHAPE = (3, 40, 50)
 

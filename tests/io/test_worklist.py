@@ -13,14 +13,8 @@ from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.claims import Claim, Holder
 from napari_medsam_lite.io.formats import write_labels
-from napari_medsam_lite.io.worklist import (
-    STANDINGS,
-    CaseStatus,
-    WorkCase,
-    WorkRow,
-    count_of,
-    read_worklist,
-)
+from napari_medsam_lite.io.work_case import STANDINGS, CaseStatus, WorkCase, WorkRow, count_of
+from napari_medsam_lite.io.worklist import read_worklist
 
 LABELS = np.ones((2, 3, 4), np.uint8)
 

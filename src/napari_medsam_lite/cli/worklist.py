@@ -20,7 +20,8 @@ from napari_medsam_lite.engine.cluster import run_on_cluster
 from napari_medsam_lite.io.claims import Holder
 from napari_medsam_lite.io.kept_claim import KeptClaim
 from napari_medsam_lite.io.opened import find_case
-from napari_medsam_lite.io.worklist import WorkCase, WorkRow, count_of, name_of, read_worklist
+from napari_medsam_lite.io.work_case import WorkCase, WorkRow, count_of, name_of
+from napari_medsam_lite.io.worklist import read_worklist
 
 Answers = Iterable[Outcome[WorkCase, Report]]
 

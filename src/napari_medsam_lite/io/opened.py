@@ -21,7 +21,7 @@ from napari_medsam_lite.io.guard import reading
 from napari_medsam_lite.io.layer_names import classes_to_layer
 from napari_medsam_lite.io.layers import LayerData, case_layers
 from napari_medsam_lite.io.metadata import CLASSES, KEY, LABELS, ROLE
-from napari_medsam_lite.io.worklist import WorkCase
+from napari_medsam_lite.io.work_case import WorkCase
 
 Progress = Callable[[int, int], None]
 

@@ -8,7 +8,8 @@ from napari_medsam_lite.gui.session.case_ahead import CaseAhead
 from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
 from napari_medsam_lite.gui.session.worklist_state import WorklistState
 from napari_medsam_lite.gui.thread.task import Task
-from napari_medsam_lite.io.worklist import read_worklist, rows_of
+from napari_medsam_lite.io.work_case import rows_of
+from napari_medsam_lite.io.worklist import read_worklist
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_medsam_lite.gui.dock import controls
 from napari_medsam_lite.gui.dock.arrange import qt, side_by_side
 from napari_medsam_lite.gui.session.controller import SessionController
-from napari_medsam_lite.io.worklist import Standing, WorkRow, count_of, name_of
+from napari_medsam_lite.io.work_case import Standing, WorkRow, count_of, name_of
 
 NAME, STATUS, WHO = range(3)
 HEADERS = ("Case", "Status", "Who")

@@ -14,7 +14,7 @@ from napari_medsam_lite.gui.session.state import AS_SHOWN, SessionState
 from napari_medsam_lite.gui.session.worklist_state import WorklistState
 from napari_medsam_lite.gui.session.worklist_tasks import AheadTask
 from napari_medsam_lite.gui.thread.runner import JobRunner
-from napari_medsam_lite.io.worklist import WorkCase
+from napari_medsam_lite.io.work_case import WorkCase
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.opened import FoundCase

@@ -23,7 +23,7 @@ from napari_medsam_lite.gui.viewer.geometry import held_by
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.kept_claim import KeptClaim
 from napari_medsam_lite.io.metadata import FINGERPRINT
-from napari_medsam_lite.io.worklist import Standing, WorkCase, WorkRow, count_of
+from napari_medsam_lite.io.work_case import Standing, WorkCase, WorkRow, count_of
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.opened import OpenedCase

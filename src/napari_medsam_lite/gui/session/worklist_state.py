@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from psygnal import SignalGroupDescriptor
 
-from napari_medsam_lite.io.worklist import WorkRow
+from napari_medsam_lite.io.work_case import WorkRow
 
 
 @dataclass

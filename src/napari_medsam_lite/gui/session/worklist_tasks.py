@@ -14,7 +14,7 @@ from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.io.claims import Claim, Holder
-from napari_medsam_lite.io.worklist import WorkCase, WorkRow, name_of, read_worklist, rows_of
+from napari_medsam_lite.io.work_case import WorkCase, WorkRow, name_of, rows_of
 
 if TYPE_CHECKING:
     from napari_medsam_lite.io.opened import FoundCase, OpenedCase
@@ -81,6 +81,8 @@ class ListTask(_TellingTask):
 
     def work(self) -> Iterator[list[WorkRow]]:
         """All in one step."""
+        from napari_medsam_lite.io.worklist import read_worklist  # brings nibabel
+
         yield rows_of(read_worklist(self._path))
 
 
