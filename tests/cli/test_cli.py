@@ -13,6 +13,7 @@ import pytest
 
 from napari_medsam_lite import Box3D, VolumePredictor, read_volume
 from napari_medsam_lite.cli import cases, main
+from napari_medsam_lite.cli.screen import can_open_window
 from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.labelset import class_named
 from napari_medsam_lite.core.settings import Settings
@@ -436,6 +437,16 @@ def test_demo_without_a_display(no_display, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "No window can be opened here" in line
     assert "--headless" in line
+
+
+def test_doctor_asks_a_display_for_opengl(capsys, qapp):
+    """Of the virtual screen that the tests have; it had never been asked."""
+    if not can_open_window():
+        pytest.skip("there is no display")
+    assert main(["doctor", "--json"]) == 0
+    screen = json.loads(capsys.readouterr().out)["screen"]
+    assert " on " in screen["qt"]
+    assert "textures up to" in screen["opengl"] or "does not work" in screen["opengl"]
 
 
 def test_doctor(capsys, no_display):

@@ -137,9 +137,23 @@ def _screen() -> dict[str, str]:
     from qtpy.QtWidgets import QApplication
 
     app = QApplication.instance() or QApplication([])
-    from vispy.gloo.util import get_max_texture_sizes  # type: ignore[import-untyped]
+    return {"qt": f"{binding} on {app.platformName()}", "opengl": _opengl()}
 
-    return {
-        "qt": f"{binding} on {app.platformName()}",
-        "largest texture": str(get_max_texture_sizes()),
-    }
+
+def _opengl() -> str:
+    """Who draws, and the largest texture: of a canvas that is never shown."""
+    try:
+        import qtpy
+        from vispy import app, gloo  # type: ignore[import-untyped]
+
+        app.use_app(qtpy.API_NAME.lower())
+        canvas = app.Canvas(show=False)
+        gl = gloo.gl
+        renderer, version, largest = (
+            gl.glGetParameter(what)
+            for what in (gl.GL_RENDERER, gl.GL_VERSION, gl.GL_MAX_TEXTURE_SIZE)
+        )
+        canvas.close()
+    except Exception as error:  # drivers fail in all kinds of ways, and that is what is asked for
+        return f"does not work ({type(error).__name__}: {error})"
+    return f"{renderer}, version {version}, textures up to {int(largest)}"

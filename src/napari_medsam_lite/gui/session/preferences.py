@@ -46,7 +46,8 @@ class Preferences:
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
-        self._seen: dict[str, Any] = {name: getattr(state, name) for name in DEFAULTS}
+        # What a script chose before the dock opened stays too.
+        self._seen: dict[str, Any] = {name: getattr(SessionState, name) for name in DEFAULTS}
         self._page: Any | None = None
 
     def open(self) -> None:
