@@ -221,9 +221,16 @@ def test_buttons_are_enabled_when_they_make_sense(boxed, qtbot, segmenter):
     assert boxed.session.layers.boxes(boxed.state.image).nshapes == 0
 
 
-def test_changes_within_the_pause_repaint_once(qtbot):
+def test_changes_within_the_pause_repaint_once(qtbot, monkeypatch):
     """Whatever the computer is busy with: the timer is asked for, not the clock."""
-    owner, shown = QWidget(), []
+    owner, shown, begun = QWidget(), [], []
+    single_shot = QTimer.singleShot
+
+    def begin(milliseconds, act):
+        begun.append(milliseconds)
+        single_shot(milliseconds, act)
+
+    monkeypatch.setattr(controls.QTimer, "singleShot", begin)
     qtbot.addWidget(owner)
 
     def show():
@@ -233,13 +240,24 @@ def test_changes_within_the_pause_repaint_once(qtbot):
     for _ in range(5):
         later()
     assert shown == []
-    (timer,) = owner.findChildren(QTimer)
-    assert timer.isActive()
-    assert timer.interval() == controls.PAUSE_MS
+    assert begun == [controls.PAUSE_MS]
     qtbot.waitUntil(lambda: bool(shown))
     assert shown == [True]
     later()
     qtbot.waitUntil(lambda: len(shown) == 2)
+
+
+def test_what_is_gone_is_not_repainted(qtbot):
+    owner, shown = QWidget(), []
+
+    def show():
+        shown.append(True)
+
+    later = controls.together(show, owner)
+    later()
+    owner.deleteLater()
+    qtbot.wait(2 * controls.PAUSE_MS)
+    assert shown == []
 
 
 def test_embeddings_go_to_disk_when_asked(boxed, qtbot, segmenter):

@@ -6,7 +6,7 @@ import pytest
 from napari.layers import Image, Shapes
 
 from napari_medsam_lite.acceleration.torch.backend import TorchBackend
-from napari_medsam_lite.cli.cases import Job
+from napari_medsam_lite.cli.cases import Job, _predictor
 from napari_medsam_lite.cli.worklist import FirstAnswers
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.core.settings import Settings
@@ -257,6 +257,7 @@ def test_after_first_answers_nothing_is_encoded(
     open_session, folder, cases, finish_of, monkeypatch
 ):
     """With the real network: what the command kept is all that a run in the dock needs."""
+    _predictor.cache_clear()  # that of another test has another folder
     encoded = []
     encode = TorchBackend.encode_images
     monkeypatch.setattr(

@@ -8,6 +8,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -51,15 +52,22 @@ def together(show: Callable[[], None], owner: QWidget) -> Callable[..., None]:
     Whatever repaints in napari's window makes all of it be put together anew, which without a GPU
     takes longer than a mask; so a run that is over at once shows its end alone.
     """
-    timer = QTimer(owner)
-    timer.setSingleShot(True)
     # Qt must not own `show`, which holds the dock: the dock could then never be freed.
-    weakly = weakref.ref(show)
-    timer.timeout.connect(lambda: (shown := weakly()) and shown())
+    show_of, owner_of, waiting = weakref.ref(show), weakref.ref(owner), False
+
+    def now() -> None:
+        nonlocal waiting
+        waiting, shown, there = False, show_of(), owner_of()
+        if shown is not None and there is not None and isalive(there):
+            shown()
 
     def later(*_: object, show: Callable[[], None] = show) -> None:
-        if not timer.isActive():
-            timer.start(PAUSE_MS)
+        nonlocal waiting
+        if not waiting:
+            waiting = True
+            # Not a timer of the owner's: where Python frees a dock on another thread, its parts
+            # are taken to pieces while the event loop runs, and such a timer was seen to crash.
+            QTimer.singleShot(PAUSE_MS, now)
 
     return later
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari_medsam_lite.gui.session.engine import SessionEngine
 
 MIN_WIDTH = 280
+COLLECT_AFTER_MS = 200
 
 
 def _ender(session: SessionController) -> Callable[[], None]:
@@ -155,6 +157,9 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             elif self._docked:
                 self.session.close()
                 self._shortcuts.close()
+                # Here, lest Python frees the dock on a thread of ours: there, its parts go while
+                # the event loop still calls them, which was seen to crash.
+                QTimer.singleShot(COLLECT_AFTER_MS, gc.collect)
             self._docked = self.parent() is not None
 
 
