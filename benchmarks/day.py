@@ -182,6 +182,7 @@ def history(person) -> None:
     person.hand.until(lambda: runs.rowCount() >= len(ORGANS) + 1, 20)
     person.hand.wait(1)
     print(f"history: {runs.rowCount()} runs", flush=True)
+    scroll_to(person.part("delete_run"))
     person.picture("history")
 
 
