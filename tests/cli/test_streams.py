@@ -48,7 +48,9 @@ def test_ctrl_c_in_the_first_second(delay):
     # Whoever runs the tests in the background has the signal ignored, also by what they start.
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     process = subprocess.Popen(
-        [sys.executable, "-c", heard + script, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", heard + script, "doctor"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     process.stdout.readline()
