@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,10 @@ class Network:
     def __call__(self, asked: Asked) -> Segmenter:
         """The segmenter for what is asked."""
         settings = asked.settings
-        self.segmenter.use(
-            self.preset or settings.preset, self.device or settings.device, self.checkpoint
-        )
-        if asked.boxes:
+        if asked.boxes:  # else nothing is asked, and the network that is loaded stays
+            self.segmenter.use(
+                self.preset or settings.preset, self.device or settings.device, self.checkpoint
+            )
             backend = self.segmenter.load()
             self.used[backend.preset.name] = backend.device
         return self.segmenter
@@ -63,7 +63,7 @@ def run_case(args: argparse.Namespace) -> int:
         )
     if args.compare and kept is None:
         raise FileFormatError(f"{args.case} has no labels to compare with.")
-    _check_weights(case, args)
+    check_same_weights(args.case, {a.checkpoint_sha256 for a in case.asked}, args.checkpoint)
     tell_emulated(args.preset or "auto", args.device or "auto")
     network, timings, clock = (
         Network(args.preset, args.device, args.checkpoint),
@@ -144,20 +144,29 @@ def _check_arguments(args: argparse.Namespace) -> None:
         check_writable(args.output)
 
 
-def _check_weights(case: CaseRecord, args: argparse.Namespace) -> None:
-    """Refuse to replay with other weights, unless they are asked for: then it is told.
+def check_same_weights(file: str, hashes: Collection[str], checkpoint: str | None) -> None:
+    """Refuse to do again with other weights, unless they are asked for: then it is told.
+
+    Parameters
+    ----------
+    file : str
+        The run file or case file, for the message.
+    hashes : collection of str
+        SHA-256 of the weights that it was made with; empty ones do not count.
+    checkpoint : str or None
+        The file that was named on the command line.
 
     Raises
     ------
     CheckpointError
-        If the official weights are not those of the case.
+        If none was named, and the official weights are not those.
     """
-    used = find_checkpoint(args.checkpoint)
-    others = {a.checkpoint_sha256 for a in case.asked} - {used.sha256, ""}
+    used = find_checkpoint(checkpoint)
+    others = set(hashes) - {used.sha256, ""}
     if not others:
         return
-    made = f"{args.case} was made with other weights (SHA-256 {min(others)[:12]}...)"
-    if args.checkpoint is None:
+    made = f"{file} was made with other weights (SHA-256 {min(others)[:12]}...)"
+    if checkpoint is None:
         raise CheckpointError(f"{made}; name their file with --checkpoint.")
     print(one_line(f"{made} than {used.path.name}; the labels may differ."), file=sys.stderr)
 

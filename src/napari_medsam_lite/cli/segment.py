@@ -32,11 +32,10 @@ from napari_medsam_lite.cli.plan import (
     plan_cases,
 )
 from napari_medsam_lite.cli.recording import Report, recorded
-from napari_medsam_lite.cli.replay import run_case
+from napari_medsam_lite.cli.replay import check_same_weights, run_case
 from napari_medsam_lite.cli.streams import one_line
 from napari_medsam_lite.cli.worklist import answer_worklist
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
-from napari_medsam_lite.core.errors import CheckpointError
 from napari_medsam_lite.core.segmentation import number_names
 from napari_medsam_lite.core.settings import (
     AUTO,
@@ -50,8 +49,7 @@ from napari_medsam_lite.core.settings import (
 from napari_medsam_lite.engine.batch import Outcome, run_in_processes, run_overlapped
 from napari_medsam_lite.engine.cluster import run_on_cluster
 from napari_medsam_lite.io.boxes import read_named_boxes
-from napari_medsam_lite.io.runfile import RunRecord, load_run
-from napari_medsam_lite.model.weights import find_checkpoint
+from napari_medsam_lite.io.runfile import load_run
 
 OPTIONS = ("window", "axis", "propagation", "detail", "step", "overlap", "preset", "device")
 """Those that are settings; None if not given."""
@@ -246,28 +244,11 @@ def gather_job(args: argparse.Namespace) -> Job:
 def recorded_job(args: argparse.Namespace) -> Job:
     """What the run file says."""
     record = load_run(args.run)
-    check_same_weights(record, args)
+    check_same_weights(args.run, {record.checkpoint_sha256}, args.checkpoint)
     if record.ending != "finished":
         told = f"{args.run}: that run ended early ({record.ending}); now it is done to its end."
         print(one_line(told), file=sys.stderr)
     return Job(record.settings, record.boxes, record.names, record.ids, record.spacing)
-
-
-def check_same_weights(record: RunRecord, args: argparse.Namespace) -> None:
-    """Refuse to do a run again with other weights, unless they are asked for: then it is told.
-
-    Raises
-    ------
-    CheckpointError
-        If the official weights are not those of the run.
-    """
-    used = find_checkpoint(args.checkpoint)
-    if used.sha256 == record.checkpoint_sha256:
-        return
-    made = f"{args.run} was made with other weights (SHA-256 {record.checkpoint_sha256[:12]}...)"
-    if args.checkpoint is None:
-        raise CheckpointError(f"{made}; name their file with --checkpoint.")
-    print(one_line(f"{made} than {used.path.name}; the labels may differ."), file=sys.stderr)
 
 
 def describe(row: Report) -> str:

@@ -30,8 +30,7 @@ class BoxWatch:
         self, shapes: Shapes, changed: Callable[[], None], moved: Callable[[], None]
     ) -> None:
         self._shapes, self._changed, self._moved = shapes, changed, moved
-        self._quiet = self._is_open = False
-        self._is_open = True
+        self._quiet, self._is_open = False, True
         shapes.events.data.connect(self._on_boxes)
         shapes.events.features.connect(self._on_features)
         shapes.mouse_drag_callbacks.append(self._on_drag)

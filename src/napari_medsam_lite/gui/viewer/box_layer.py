@@ -142,8 +142,9 @@ def boxes_to_draw(found: Sequence[KeyBox], ndim: int) -> Boxes:
 
 
 def _corners_of(key_box: KeyBox, ndim: int) -> NDArray[np.float64]:
-    plane = Plane(key_box.axis, key_box.index)
-    return rectangle(key_box.box.plane(key_box.axis), plane, ndim, key_box.leading)
+    if ndim == 2:
+        return key_box.corners[:, 1:]
+    return np.hstack([np.tile(np.array(key_box.leading, float), (4, 1)), key_box.corners])
 
 
 Span = tuple[tuple[int, ...], NDArray[np.float64], NDArray[np.float64]]
@@ -214,13 +215,8 @@ def rectangle(
 
     `leading` is the volume's place in an image of more than three dimensions.
     """
-    corners = np.array(
-        [(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x1), (box.y1, box.x0)], float
-    )
-    if ndim == 2:
-        return corners
-    corners = np.insert(corners, plane.axis, plane.index, axis=1)
-    return np.hstack([np.tile(np.array(leading, float), (4, 1)), corners])
+    flat = Box3D.from_plane(box, plane.axis, plane.index, plane.index)
+    return _corners_of(KeyBox(0, plane.axis, flat, leading), ndim)
 
 
 def number_boxes(shapes: Shapes, current: int) -> list[int]:
