@@ -76,6 +76,11 @@ class Box3D:
         """First and last slice across `axis`, inclusive."""
         return self._corners()[axis]
 
+    def key_slice(self, axis: int) -> int:
+        """The slice across `axis` that it was drawn on, or the middle one of those it spans."""
+        first, last = self.extent(axis)
+        return (first + last) // 2 if self.key is None else self.key
+
     def plane(self, axis: int) -> Box2D:
         """The box as seen on slices across `axis`."""
         (y0, y1), (x0, x1) = (c for a, c in enumerate(self._corners()) if a != axis)
@@ -172,7 +177,7 @@ class KeyBox:
     @property
     def index(self) -> int:
         """The slice that it was drawn on."""
-        return self.box.extent(self.axis)[0] if self.box.key is None else self.box.key
+        return self.box.key_slice(self.axis)
 
     @property
     def corners(self) -> NDArray[np.float64]:

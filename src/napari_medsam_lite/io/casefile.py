@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_medsam_lite.core.asked import Asked
-from napari_medsam_lite.core.boxes import Box3D, KeyBox
+from napari_medsam_lite.core.boxes import KeyBox
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import replacing
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
@@ -113,15 +113,9 @@ def _from_run(path: str | Path) -> CaseRecord:
         spacing=run.spacing,
         segmentation=replace(found, current=numbers[0]),
         boxes=tuple(
-            KeyBox(
-                number, axis, box if box.key is not None else replace(box, key=_middle(box, axis))
-            )
+            KeyBox(number, axis, replace(box, key=box.key_slice(axis)))
             for number, box in zip(numbers, run.boxes, strict=True)
         ),
         settings=run.settings,
         versions=run.versions,
     )
-
-
-def _middle(box: Box3D, axis: int) -> int:
-    return sum(box.extent(axis)) // 2

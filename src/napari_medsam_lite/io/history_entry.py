@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
-from napari_medsam_lite.core.boxes import Box3D
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.segmentation import NOTHING_FOUND
 from napari_medsam_lite.core.volume import Volume
@@ -88,7 +87,7 @@ class HistoryEntry:
         """The line with what is known of a run on `volume` that began."""
         scores = [row.score for row in record.slices if row.reason != NOTHING_FOUND]
         axis, first = record.settings.axis, next(iter(record.boxes), None)
-        index = self.index if first is None else slice_of(first, axis)
+        index = self.index if first is None else first.key_slice(axis)
         # A DICOM folder may be called as the patient; what is in it, as the series.
         is_series = volume.source is not None and volume.source.files
         return replace(
@@ -102,12 +101,6 @@ class HistoryEntry:
             record=replace(record, input=volume.name) if is_series else record,
             affine=tuple(tuple(float(v) for v in row) for row in volume.affine),
         )
-
-
-def slice_of(box: Box3D, axis: int) -> int:
-    """The slice that a box was drawn on, or the middle one of those that it spans."""
-    first, last = box.extent(axis)
-    return (first + last) // 2 if box.key is None else box.key
 
 
 COLUMNS: dict[str, Callable[[HistoryEntry], Any]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,10 +59,9 @@ def case_layers(case: Case, names: Sequence[str] = ()) -> list[LayerData]:
         layers.append((case.gts[0] if flat else case.gts, truth, "labels"))
     if case.boxes:
         titles = [names[row] if row < len(names) else "" for row in range(len(case.boxes))]
-        keys = [sum(b.extent(0)) // 2 if b.key is None else b.key for b in case.boxes]
         drawn = [
-            KeyBox(number, 0, replace(box, key=key))
-            for number, box, key in zip(number_names(titles), case.boxes, keys, strict=True)
+            KeyBox(number, 0, box)
+            for number, box in zip(number_names(titles), case.boxes, strict=True)
         ]
         first, last = zip(*(box.extent(0) for box in case.boxes), strict=True)
         features = {"name": titles, "first": list(first), "last": list(last)}

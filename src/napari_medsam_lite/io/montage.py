@@ -78,8 +78,7 @@ def save_montage(
 
 def key_slices(boxes: Sequence[Box3D], axis: int) -> list[int]:
     """The slices that boxes were drawn on, in order; of a fence the middle one."""
-    extents = ((box.key, *box.extent(axis)) for box in boxes)
-    return sorted({(low + high) // 2 if key is None else key for key, low, high in extents})
+    return sorted({box.key_slice(axis) for box in boxes})
 
 
 def montage_slices(labels: NDArray[Any], boxes: Sequence[Box3D], axis: int) -> list[int]:

@@ -35,7 +35,7 @@ class _Front:
 def plan(box: Box3D, axis: int) -> tuple[list[int], list[int]]:
     """The slices of `box` upwards from its key slice (included), and downwards from below it."""
     first, last = box.extent(axis)
-    key = (first + last) // 2 if box.key is None else box.key
+    key = box.key_slice(axis)
     return list(range(key, last + 1)), list(range(key - 1, first - 1, -1))
 
 

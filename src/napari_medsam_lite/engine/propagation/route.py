@@ -55,9 +55,7 @@ class Route:
         """Slice -> the box drawn there, or the middle slice of a fence; in order of slices."""
         found = {}
         for box in self.boxes:
-            first, last = box.extent(self.axis)
-            key = (first + last) // 2 if box.key is None else box.key
-            found[key] = corners_of(box.plane(self.axis))
+            found[box.key_slice(self.axis)] = corners_of(box.plane(self.axis))
         return dict(sorted(found.items()))
 
     @cached_property

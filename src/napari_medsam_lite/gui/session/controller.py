@@ -237,7 +237,7 @@ class SessionController:
         image = chosen_image(self.state)
         axis = shown_axis(image, self.viewer.dims)
         first, last = box.extent(axis)
-        index = (first + last) // 2 if box.key is None else box.key
+        index = box.key_slice(axis)
         leading = leading_index(image, self.viewer.dims)
         corners = rectangle(box.plane(axis), Plane(axis, index), image.ndim, leading)
         self.layers.boxes_made(image).add_rectangles(corners)

@@ -20,7 +20,7 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.core.window import Limits
 from napari_medsam_lite.gui.session.request import Request
 from napari_medsam_lite.gui.thread.task import Ending
-from napari_medsam_lite.io.history_entry import HistoryEntry, slice_of
+from napari_medsam_lite.io.history_entry import HistoryEntry
 from napari_medsam_lite.io.runfile import RunRecord, run_record
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class RunReport:
             seconds=self.seconds(),
             ending=ending.how,
             axis=request.settings.axis,
-            index=slice_of(request.boxes[0], request.settings.axis),
+            index=request.boxes[0].key_slice(request.settings.axis),
             number=request.labels[0],
             started=self.started,
         )
