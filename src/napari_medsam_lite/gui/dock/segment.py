@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 from napari_medsam_lite.gui.dock import controls, parts
 from napari_medsam_lite.gui.dock.arrange import folded, scrolling
 from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
+from napari_medsam_lite.gui.dock.drawing_context import DrawingContext
 from napari_medsam_lite.gui.dock.history import history_part
 from napari_medsam_lite.gui.dock.restore_row import RestoreRow
 from napari_medsam_lite.gui.dock.save_row import save_row
@@ -95,6 +96,8 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             ),
             keys_file(),
         )
+        self._drawing = DrawingContext(napari_viewer, self)
+        self._drawing.open()
         self._arrange(napari_viewer)
         self.setMinimumWidth(MIN_WIDTH)
         self._docked = False
@@ -154,9 +157,11 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             if self.parent() is not None:
                 self.session.open()
                 self._shortcuts.open()
+                self._drawing.open()
             elif self._docked:
                 self.session.close()
                 self._shortcuts.close()
+                self._drawing.close()
                 # Here, lest Python frees the dock on a thread of ours: there, its parts go while
                 # the event loop still calls them, which was seen to crash.
                 QTimer.singleShot(COLLECT_AFTER_MS, gc.collect)

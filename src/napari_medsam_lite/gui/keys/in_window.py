@@ -64,7 +64,7 @@ class KeysInWindow(QObject):  # type: ignore[misc]
         return False
 
     def _make(self) -> None:
-        window = _main_window(self.parent())
+        window = main_window(self.parent())
         self._drop()
         if window is None:
             return
@@ -111,7 +111,8 @@ class KeysInWindow(QObject):  # type: ignore[misc]
         return bool({pressed, pressed.removeprefix("Shift+")} & {*self._keys.values()})
 
 
-def _main_window(widget: QWidget | None) -> QWidget | None:
+def main_window(widget: QWidget | None) -> QMainWindow | None:
+    """The main window that a widget is in, also where its dock floats; None if in none."""
     while widget is not None and not isinstance(widget, QMainWindow):
         widget = widget.parentWidget()
     return widget
