@@ -70,6 +70,7 @@ class Clicker:
         """One click, and its answer waited for."""
         stage = self._stage
         stage.random.seed(number)
+        stage.heartbeat.doing = str(number)
         if number % SAVE_EVERY == SAVE_EVERY - 1:
             path: Path = stage.folder / f"day{stage.random.choice(self._suffixes)}"
             stage.told(stage.session.saving.save, path)
@@ -140,6 +141,7 @@ def _report(seen: list[dict[str, int]], clicks: int, seconds: float, heartbeat: 
         f"day: {clicks} clicks in {seconds:.0f} s, longest gap {heartbeat.ours.seconds:.2f} s of "
         f"ours, {heartbeat.longest.seconds:.2f} s of any"
     )
+    print(heartbeat.ours.stack)
     for name in ("rss_kib", "threads", "files"):
         slope = _slope(seen[len(seen) // WARM :], name)
         print(

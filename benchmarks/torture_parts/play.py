@@ -62,7 +62,7 @@ def plan_of(seed: int, count: int) -> dict[str, Any]:
 
 
 class Player:
-    """Plays until the end or the first problem."""
+    """Plays until the end, the first problem, or a fault of napari's own that spoils the rest."""
 
     def __init__(self, plan: dict[str, Any], log: Path) -> None:
         self._plan, self._log = plan, log
@@ -73,6 +73,7 @@ class Player:
             self.stage = Stage(self.heartbeat)
         self.truth, self._acts = Truth(self.stage), Acts(self.stage)
         self.done = 0
+        self._cut_short = False
 
     def play(self) -> dict[str, Any]:
         """What happened."""
@@ -89,7 +90,7 @@ class Player:
                 with self.heartbeat.paused():
                     first = figures()
             self._act(name, seed)
-            if self.nets.problems:
+            if self.nets.problems or self._cut_short:
                 break
             self.done += 1
         if not self.nets.problems:
@@ -113,14 +114,18 @@ class Player:
             self._tell(name, seed)
             stage.random.seed(seed)
             self.truth.note()
-        stage.heartbeat.doing = name
+        stage.heartbeat.doing, foreign = name, len(self.nets.foreign)
         try:
             getattr(self._acts, f"do_{name}")()
             stage.pump(stage.random.choice([0, 0, 0.02, 0.05]))
             with stage.heartbeat.paused():
                 self.truth.check(name)
         except AssertionError as error:
-            self.nets.add("untrue", f"after {name}: {error}")
+            # An exception of napari's own ends what it is in, a stroke in the middle for example,
+            # before anybody is told of it: what follows is then no fault of ours.
+            self._cut_short = len(self.nets.foreign) > foreign
+            if not self._cut_short:
+                self.nets.add("untrue", f"after {name}: {error}")
         except Exception as error:
             self.nets.caught(f"raised by {name}", error)
 
