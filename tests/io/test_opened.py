@@ -3,10 +3,12 @@ import pytest
 
 from napari_medsam_lite.core.errors import FileFormatError, UnsupportedImageError
 from napari_medsam_lite.core.labelset import LabelClass
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.io.formats import read_volume, write_labels
 from napari_medsam_lite.io.metadata import KEY
 from napari_medsam_lite.io.opened import find_case, with_labels
+from napari_medsam_lite.io.runfile import run_path, run_record, save_run
 from napari_medsam_lite.io.worklist import read_worklist
 
 SHAPE = (4, 6, 8)
@@ -29,6 +31,40 @@ def open_case(case):
 
 def kinds(opened):
     return [kind for _, _, kind in opened.layers]
+
+
+def put_labels(case, fingerprint=None):
+    """Labels on the case, with a run file that says which image they are of, if one is named."""
+    case.results.mkdir()
+    labels = np.random.default_rng(1).integers(0, 3, SHAPE, np.uint8)
+    volume = read_volume(case.source)
+    write_labels(case.labels, labels, volume)
+    if fingerprint is not None:
+        made_on = {"boxes": [], "settings": Settings(), "checkpoint_sha256": "0"}
+        run = run_record(volume, **made_on, fingerprint=fingerprint)
+        save_run(run_path(case.labels), run, volume.affine)
+    return labels
+
+
+def test_labels_that_name_their_image_are_taken(nifti):
+    (case,) = read_worklist(nifti)
+    labels = put_labels(case, read_volume(case.source).fingerprint)
+    opened = open_case(case)
+    assert np.array_equal(opened.layers[1][0], labels)
+    assert opened.notes == ()
+
+
+def test_labels_that_name_another_image_are_refused(nifti):
+    (case,) = read_worklist(nifti)
+    put_labels(case, "0" * 32)
+    with pytest.raises(FileFormatError, match=r"a\.nii\.gz is of another image than a"):
+        open_case(case)
+
+
+def test_labels_that_do_not_name_their_image_are_told(nifti):
+    (case,) = read_worklist(nifti)
+    put_labels(case)
+    assert "does not say which image" in " ".join(open_case(case).notes)
 
 
 def test_an_image_alone(nifti):

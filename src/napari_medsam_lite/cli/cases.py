@@ -131,6 +131,7 @@ class CaseRunner:
             slices=slices,
             seconds=seconds,
             dice=_by_name(agreement, names),
+            fingerprint=volume.fingerprint,
         )
         report = _report(files, predictor, seconds) | {
             "segments": [

@@ -40,7 +40,7 @@ def line_of(
     numbers = [row["label"] for row in report["segments"]]
     entry = HistoryEntry(
         image=volume.name,
-        fingerprint=volume.fingerprint,
+        fingerprint=run.fingerprint,
         kind="volume",
         preset=report["preset"],
         device=report["device"],

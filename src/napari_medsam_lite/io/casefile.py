@@ -91,7 +91,7 @@ def load_case(path: str | Path) -> CaseRecord:
 
 
 def _from_run(path: str | Path) -> CaseRecord:
-    """A run file as a case: of one run, on an image that is known by its name alone."""
+    """A run file as a case of one run."""
     run = load_run(path)
     if not run.boxes:
         raise FileFormatError(
@@ -108,7 +108,7 @@ def _from_run(path: str | Path) -> CaseRecord:
         records = {(axis, r.index): r for r in run.slices if r.label == number}
         found = found.put(Segment(name=names.get(number, ""), number=number, records=records))
     return CaseRecord(
-        image=FileReference(run.input),
+        image=FileReference(run.input, run.fingerprint),
         shape=None,
         spacing=run.spacing,
         segmentation=replace(found, current=numbers[0]),

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_medsam_lite.core.boxes import Box3D, WorldBox
 from napari_medsam_lite.core.case import Case
-from napari_medsam_lite.core.errors import MedSAMLiteError
+from napari_medsam_lite.core.errors import FileFormatError, MedSAMLiteError
 from napari_medsam_lite.core.files import is_there
 from napari_medsam_lite.core.label_volume import on_grid_of
-from napari_medsam_lite.core.volume import Volume
+from napari_medsam_lite.core.volume import Volume, has_fingerprint
 from napari_medsam_lite.io.case_layers import layers_of_case, open_case
 from napari_medsam_lite.io.dicom import find_volumes, read_series
 from napari_medsam_lite.io.formats import is_dicom, read_case, read_label_volume
@@ -21,6 +21,7 @@ from napari_medsam_lite.io.guard import reading
 from napari_medsam_lite.io.layer_names import classes_to_layer
 from napari_medsam_lite.io.layers import LayerData, case_layers
 from napari_medsam_lite.io.metadata import CLASSES, KEY, LABELS, ROLE
+from napari_medsam_lite.io.runfile import load_run, run_path
 from napari_medsam_lite.io.work_case import WorkCase
 
 Progress = Callable[[int, int], None]
@@ -88,6 +89,7 @@ def with_labels(case: WorkCase, found: FoundCase) -> OpenedCase:
     else:
         layers = case_layers(found.contents, found.names)
         if case.has_labels:
+            told += _check_made_on(case, found.contents.volume)
             layers.append(_labels_layer(case, layers[0][1]))
     known = layers[0][1]["metadata"][KEY]
     known |= found.series
@@ -136,6 +138,20 @@ def _dicom(case: WorkCase, progress: Progress | None) -> tuple[Case, dict[str, A
             known = {"series": tuple(series), "chosen": one}
             return contents, known, [*told, *map(str, failures)]
     raise failures[0]
+
+
+def _check_made_on(case: WorkCase, volume: Volume) -> list[str]:
+    """What is told if nothing says which image the labels of `case` are of; another is refused."""
+    file = run_path(case.labels)
+    made_on = load_run(file).fingerprint if is_there(file) else ""
+    if not made_on:
+        return [f"{case.labels.name} does not say which image it was made on; see that it fits."]
+    if not has_fingerprint(volume.data, made_on):
+        raise FileFormatError(
+            f"{case.labels.name} is of another image than {volume.name}: the voxels differ; "
+            "put that image back, or move the labels and their run file away."
+        )
+    return []
 
 
 def _labels_layer(case: WorkCase, image: dict[str, Any]) -> LayerData:

@@ -68,6 +68,8 @@ class RunRecord:
         Stage -> seconds.
     dice : dict
         Object -> Dice against the truth, where one was known.
+    fingerprint : str
+        Of the image's voxels, see `core.volume.fingerprint_of`; "" in files of before.
     """
 
     input: str
@@ -82,6 +84,7 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     dice: dict[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 def run_record(
@@ -96,6 +99,7 @@ def run_record(
     slices: Sequence[SliceRecord] = (),
     seconds: Mapping[str, float] | None = None,
     dice: Mapping[str, float] | None = None,
+    fingerprint: str = "",
 ) -> RunRecord:
     """The record of a run on `volume` with this program; see `RunRecord`.
 
@@ -114,6 +118,7 @@ def run_record(
         versions=dict(versions_in_use()),
         seconds={stage: round(value, 4) for stage, value in (seconds or {}).items()},
         dice={name: round(value, 4) for name, value in (dice or {}).items()},
+        fingerprint=fingerprint,
     )
 
 
@@ -216,6 +221,7 @@ def _record(content: dict[str, Any]) -> RunRecord:
         spacing=None if spacing is None else spacing_from_json(spacing),
         ending=_ending(content.get("ending", "finished")),
         slices=tuple(map(record_from_json, rows)),
+        fingerprint=typed(content.get("fingerprint", ""), str, "fingerprint"),
         **{k: typed(content.get(k, {}), dict, k) for k in ("versions", "seconds", "dice")},
     )
 

@@ -14,6 +14,7 @@ from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.viewer.box_layer import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.io.autosaved import JOURNAL
+from napari_medsam_lite.io.case_json import case_from_json
 from napari_medsam_lite.io.journal import read
 
 LIVER, SPLEEN = Box2D(2, 3, 12, 14), Box2D(4, 16, 9, 25)
@@ -317,9 +318,21 @@ def test_a_run_is_kept_while_it_paints(open_window, own_state, segmenter):
     window.session.segment_volume()
     window.qtbot.waitUntil(lambda: window.labels_layer.data.any(axis=(1, 2)).sum() == 3)
     window.settle()
-    np.testing.assert_array_equal(kept(own_state).labels(), window.labels)
+    found = kept(own_state)
+    case = case_from_json(found.case, "")
+    np.testing.assert_array_equal(found.labels(), window.labels)
+    (asked,) = case.segmentation.asked
+    assert asked.kind == "volume"
+    assert {index for _, index in asked.only} == {*np.flatnonzero(window.labels.any(axis=(1, 2)))}
+    assert {index for _, index in case.segmentation.get(1).records} == {
+        index for _, index in asked.only
+    }
+    assert window.session.desks.chosen().segmentation.asked == ()
     segmenter.gate.release(100)
     window.qtbot.waitUntil(lambda: not window.state.busy)
+    window.settle()
+    (asked,) = case_from_json(kept(own_state).case, "").segmentation.asked
+    assert asked.only is None
 
 
 def test_a_stroke_is_kept_while_it_is_drawn(open_window, own_state):

@@ -43,7 +43,7 @@ def case_of(
         FileReference(fingerprint=fingerprint),
         volume_shape(desk.image),
         snapshot_of(desk.image, desk.leading).spacing,
-        desk.segmentation,
+        desk.so_far,
         () if desk.boxes is None else tuple(key_boxes(desk.boxes, desk.image)),
         settings,
         leading=desk.leading,

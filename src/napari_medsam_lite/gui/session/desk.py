@@ -66,6 +66,8 @@ class Desk:
         self.boxes: Shapes | None = None
         self.masks: DeskLabels | None = None
         self.leading: tuple[int, ...] = (0,) * (0 if image.rgb else max(image.ndim - 3, 0))
+        self.under_way: Learn | None = None
+        """Adds what a run that has not ended yet has painted and was asked."""
         self._edits, self._changed, self._drawn = edits, changed, drawn
         self._known: Boxes | None = None
         self._moving: Edit | None = None
@@ -75,6 +77,11 @@ class Desk:
     def labels(self) -> Labels | None:
         """The layer of the masks, if there is one."""
         return None if self.masks is None else self.masks.layer
+
+    @property
+    def so_far(self) -> Segmentation:
+        """The segments as the labels are now, in the middle of a run perhaps."""
+        return self.segmentation if self.under_way is None else self.under_way(self.segmentation)
 
     def attach(self, layer: Layer) -> None:
         """Take a layer of the image's on."""

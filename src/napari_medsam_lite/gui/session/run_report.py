@@ -168,9 +168,9 @@ class RunReport:
         )
         if ready is None:
             return found
-        return found.of_run(self._record(ready, ending), ready.volume)
+        return found.of_run(self._record(ready, ending, fingerprint), ready.volume)
 
-    def _record(self, ready: Ready, ending: Ending) -> RunRecord:
+    def _record(self, ready: Ready, ending: Ending, fingerprint: str) -> RunRecord:
         """What a run file of the run holds."""
         seconds = {"total": self.seconds()}
         return run_record(
@@ -182,6 +182,7 @@ class RunReport:
             ending=ending.how,
             slices=self.rows,
             seconds=seconds,
+            fingerprint=fingerprint,
         )
 
 

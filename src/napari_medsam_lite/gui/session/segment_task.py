@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_medsam_lite.core.asked import Asked
-from napari_medsam_lite.core.segmentation import count_slices
+from napari_medsam_lite.core.segmentation import Segmentation, count_slices
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.request import Request
@@ -143,6 +143,7 @@ class SegmentTask(Task):
                 self.report.ready = item
                 self._around.state.in_use = self.report.in_use()
                 self._around.state.total = item.total
+                self.desk.under_way = self._so_far
             else:
                 self.report.note(self._writer.paint(item), item.area > 0)
                 masks.append(item)
@@ -153,6 +154,7 @@ class SegmentTask(Task):
         """Clear what the run replaced, keep it for undo, and tell."""
         state = self._around.state
         state.busy = False
+        self.desk.under_way = None
         if self._writer.is_current:
             if ending.how == "finished":
                 self._erase_what_was_left()
@@ -167,18 +169,25 @@ class SegmentTask(Task):
 
     def _keep(self, ending: Ending) -> None:
         """What the run did, as one edit."""
-        ready, request = self.report.ready, self.request
-        if ready is None or not self._writer.has_written:
-            return
-        asked = Asked(
+        ready = self.report.ready
+        if ready is not None and self._writer.has_written:
+            asked = self._what_was_asked(ready)
+            edit = self.desk.change(self.desk.segmentation, "the run")
+            self._writer.keep_with(edit, asked, whole=ending.how == "finished")
+
+    def _so_far(self, segmentation: Segmentation) -> Segmentation:
+        assert self.report.ready is not None
+        return self._writer.so_far(segmentation, self._what_was_asked(self.report.ready))
+
+    def _what_was_asked(self, ready: Ready) -> Asked:
+        request = self.request
+        return Asked(
             request.kind,
             self.report.settings,
             request.boxes,
             request.labels,
             checkpoint_sha256=ready.checkpoint_sha256,
         )
-        edit = self.desk.change(self.desk.segmentation, "the run")
-        self._writer.keep_with(edit, asked, whole=ending.how == "finished")
 
     def _show_progress(self, masks: list[SliceMask]) -> None:
         """Progress; and a redraw only if the slice shown has changed, for that costs the most."""

@@ -62,7 +62,6 @@ class MaskWriter:
         self._painted: list[Pair] = []
         self._erased: list[Pair] = []
         self._left_out = False
-        self._asked: Asked | None = None
 
     @property
     def is_current(self) -> bool:
@@ -128,16 +127,10 @@ class MaskWriter:
         thumbnail : bool
             Whether napari's list shows it at once too.
         """
-        self._asked = replace(
-            asked,
-            locked=self.desk.segmentation.locked,
-            erased=() if asked.kind == "deletion" else tuple(self._erased),
-            only=None if whole and not self._left_out else tuple(self._painted),
-            leading=self._leading,
-        )
+        asked = self._as_done(asked, whole)
         written = Written(self._step, self._leading)
         edit.written.append(written)
-        self.desk.learn(edit, self._noted)
+        self.desk.learn(edit, lambda segmentation: self._noted(segmentation, asked))
         self._masks.show([written], thumbnail)
 
     def _protect(self) -> None:
@@ -145,7 +138,23 @@ class MaskWriter:
         held = self._masks.held(self._leading) if self._keep_painted else None
         self._painter.protect(held, self.desk.segmentation.locked)
 
-    def _noted(self, segmentation: Segmentation) -> Segmentation:
+    def so_far(self, segmentation: Segmentation, asked: Asked) -> Segmentation:
+        """`segmentation` as it would be if the task ended now."""
+        if not self.is_current or not self.has_written:
+            return segmentation
+        return self._noted(segmentation, self._as_done(asked, whole=False))
+
+    def _as_done(self, asked: Asked, whole: bool) -> Asked:
+        """`asked` with where it was painted and erased."""
+        return replace(
+            asked,
+            locked=self.desk.segmentation.locked,
+            erased=() if asked.kind == "deletion" else tuple(self._erased),
+            only=None if whole and not self._left_out else tuple(self._painted),
+            leading=self._leading,
+        )
+
+    def _noted(self, segmentation: Segmentation, asked: Asked) -> Segmentation:
         """`segmentation` with what is known of the masks that were written."""
         for number, found in self._records.items():
             segment = segmentation.get(number)
@@ -153,8 +162,7 @@ class MaskWriter:
                 merged = {**segment.records, **found}
                 records = {place: r for place, r in merged.items() if r is not None}
                 segmentation = segmentation.put(replace(segment, records=records))
-        assert self._asked is not None
-        return replace(segmentation, asked=followed(segmentation.asked, self._asked))
+        return replace(segmentation, asked=followed(segmentation.asked, asked))
 
     def redraw(self) -> None:
         """Show what was written, while more is to come."""
