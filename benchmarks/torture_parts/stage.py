@@ -100,9 +100,13 @@ class Stage:
         """Whether a run or an answer is on its way."""
         return self.widget is not None and (self.state.busy or self.session.runs.live.waits)
 
+    def is_restoring(self) -> bool:
+        """Whether unsaved work is on its way back to a desk."""
+        return self.widget is not None and self.session.autosave._reading is not None
+
     def settle(self) -> bool:
         """Wait for what is on its way; whether it came."""
-        return self.until(lambda: not self.is_at_work())
+        return self.until(lambda: not self.is_at_work() and not self.is_restoring())
 
     def told(self, act: Callable[..., object], *arguments: object) -> None:
         """Do what a button or a key does: an expected error becomes a sentence."""
@@ -163,6 +167,9 @@ class Stage:
         self.pump(MOVE_S)
         QTest.mouseRelease(native, left, bare, points[-1])
         self.pump(MOVE_S)
+        for layer in self.viewer.layers:
+            if getattr(layer, "_is_creating", False):  # the drag failed in napari: as Escape does
+                layer._finish_drawing()
 
     def close(self) -> None:
         """Close the window."""

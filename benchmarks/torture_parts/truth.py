@@ -43,7 +43,7 @@ class Truth:
         self._stage = stage
         self._images: dict[Any, tuple[Any, int]] = {}
         self._before: list[Before] = []
-        self._keeps_painted = True
+        self._keeps_painted, self._restoring = True, False
 
     def note(self) -> None:
         """Before an action."""
@@ -55,6 +55,7 @@ class Truth:
             kept = self._keeps_painted or not self._stage.is_at_work()
             self._keeps_painted = self._stage.state.keep_painted and kept
         self._images = {image: _sum(image) for image in self._arrays()}
+        self._restoring = self._stage.is_restoring()
 
     def check(self, action: str) -> None:
         """After it."""
@@ -120,7 +121,9 @@ class Truth:
         if desk is None or desk.labels is None or desk.labels is not before.labels:
             return
         now = np.asarray(desk.labels.data)
-        if before.voxels is None or now.shape != before.voxels.shape or action in OF_LABELS:
+        if before.voxels is None or now.shape != before.voxels.shape:
+            return
+        if action in OF_LABELS or self._restoring:
             return
         changed = now != before.voxels
         self._stage.counts["looks at voxels"] += 1
