@@ -220,6 +220,21 @@ def test_another_image_of_the_same_name_is_offered_nothing(open_window, ct):
     assert open_window(ct + 1).state.unsaved == ""
 
 
+def test_work_that_is_found_to_be_there_is_not_restored_over_it(open_window):
+    window = open_window()
+    window.draw(LIVER)
+    window.segment()
+    window.settle()
+    window.kill()
+    again = open_window()
+    again.session.restore()
+    (kept,) = again.session.autosave._kept.values()
+    kept._on_compared(kept.left[0], True)
+    again.qtbot.waitUntil(lambda: again.session.autosave._reading is None)
+    assert again.state.message == "What was unsaved is there already."
+    assert not again.state.undoable
+
+
 def test_discarded_work_is_offered_no_more(open_window, own_state):
     first = open_window()
     first.draw(LIVER)

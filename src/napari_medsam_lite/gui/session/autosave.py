@@ -180,6 +180,9 @@ class Autosave:
         kept, work = reading.kept, reading.work
         if kept.desk not in self._kept:
             return
+        if work not in kept.left:  # the labels were compared meanwhile, and are the same
+            self._state.tell("What was unsaved is there already.")
+            return
         try:
             self._desks.labelled(kept.desk)
             self._desks.layers.boxes_made(kept.desk.image)
