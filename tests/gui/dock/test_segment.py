@@ -179,6 +179,19 @@ def test_range_follows_a_shorter_image(widget, image, viewer):
     assert [(f.value(), f.maximum()) for f in fields] == [(0, 7), (7, 7)]
 
 
+def test_each_image_has_its_own_range_however_many_slices_it_has(widget, image, viewer):
+    session, state = widget.session, widget.state
+    longer = viewer.add_image(np.zeros((20, 20, 30)), name="longer")
+    state.image = longer
+    session.segments.begin("liver")
+    state.z_from, state.z_to = 12, 15
+    count = state.undoable
+    for chosen, shown in ((image, (0, 7)), (longer, (12, 15)), (image, (0, 7)), (longer, (12, 15))):
+        state.image = chosen
+        assert (state.z_from, state.z_to) == shown
+    assert state.undoable == count
+
+
 def test_image_choice_follows_the_viewer(widget, image, viewer):
     combo = part(widget, "image_layer", QComboBox)
     assert combo.currentText() == "CT"

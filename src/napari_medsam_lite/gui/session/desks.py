@@ -18,7 +18,12 @@ from napari_medsam_lite.gui.session.request import chosen_image
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.brush import Brush
 from napari_medsam_lite.gui.viewer.clicks import drop_clicks
-from napari_medsam_lite.gui.viewer.geometry import held_by, leading_index, shown_axis
+from napari_medsam_lite.gui.viewer.geometry import (
+    held_by,
+    leading_index,
+    shown_axis,
+    slice_count,
+)
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 from napari_medsam_lite.gui.viewer.undo_keys import UndoKeys
 from napari_medsam_lite.io.case_record import CaseRecord
@@ -178,13 +183,14 @@ class Desks:
         self._state.undoable, self._state.redoable = done, undone
 
     def show_range(self, axis: int) -> None:
-        """The viewer steps through `axis` now: show the current segment's range there."""
+        """The viewer steps through `axis` of the chosen image: show the current segment's range."""
         state, self._axis = self._state, axis
-        whole = (0, state.z_last)
+        whole = 0, slice_count(chosen_image(state), axis) - 1
         segment = state.segmentation.current_segment
         first, last = whole if segment is None else segment.ranges.get(axis, whole)
         self._showing = True
-        state.z_from, state.z_to = first, min(last, state.z_last)
+        state.z_last = whole[1]  # first, for the fields of the range hold no more
+        state.z_from, state.z_to = min(first, state.z_last), min(last, state.z_last)
         self._showing = False
 
     def _move(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from napari.layers import Image, Layer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.viewer.geometry import shown_axis, slice_count
+from napari_medsam_lite.gui.viewer.geometry import shown_axis
 
 
 class ViewerWatch:
-    """Keeps the list of images and the number of slices in `state` in step with the viewer.
+    """Keeps the list of images in `state` in step with the viewer.
 
     Parameters
     ----------
@@ -102,13 +103,7 @@ class ViewerWatch:
             self._state.image = next(iter(images), None)
 
     def _on_view(self, *_: object) -> None:
-        """Tell how many slices there are across the axis that the viewer steps through now."""
-        image, state = self._state.image, self._state
-        if image is None:
-            return
-        try:
-            axis = shown_axis(image, self._viewer.dims)
-        except MedSAMLiteError:
-            return
-        state.z_last = slice_count(image, axis) - 1
-        self._tell_axis(axis)
+        """Tell the axis that the viewer steps through now."""
+        if self._state.image is not None:
+            with suppress(MedSAMLiteError):  # the viewer may show the volume in 3D
+                self._tell_axis(shown_axis(self._state.image, self._viewer.dims))
