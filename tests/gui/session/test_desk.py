@@ -393,6 +393,22 @@ def test_a_segment_that_was_painted_stays_when_its_beginning_is_taken_back(
     assert session.state.sizes[1][0] == 2
 
 
+def test_a_segment_whose_boxes_came_with_a_layer_stays_when_its_beginning_is_taken_back(
+    session, image, viewer, draw
+):
+    shapes = draw(BOX)
+    viewer.layers.remove(shapes)
+    session.undo()
+    assert session.state.segmentation.segments == ()
+    session.segments.begin("liver")
+    viewer.add_layer(shapes)
+    session.undo()
+    assert [each.number for each in session.state.segmentation.segments] == [1]
+    assert set(shapes.features["label"]) == {1}
+    session.redo()
+    assert [each.name for each in session.state.segmentation.segments] == ["liver"]
+
+
 def test_a_segment_without_a_voxel_goes_when_its_beginning_is_taken_back(
     session, viewer, draw, live
 ):

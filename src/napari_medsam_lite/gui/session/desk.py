@@ -258,16 +258,20 @@ class Desk:
                 boxes.put_into(self.boxes)
             self._known = boxes
         wanted = (edit.before if back else edit.after).seen_as(self.segmentation)
-        self.show(self._with_painted(wanted))
+        self.show(self._with_kept(wanted))
         if written and self.masks is not None:
             self.masks.show(written)
 
-    def _with_painted(self, wanted: Segmentation) -> Segmentation:
-        """With the segments besides that a person painted: their voxels stay, so they do."""
+    def _with_kept(self, wanted: Segmentation) -> Segmentation:
+        """With the segments besides whose voxels or boxes no edit has made: they stay too."""
+        boxed = set() if self.boxes is None else Boxes.of(self.boxes).numbers
         for segment in self.segmentation.segments:
-            is_gone = wanted.get(segment.number) is None
-            if is_gone and self.masks is not None and self.masks.holds(segment.number):
-                wanted = wanted.put(replace(segment, records={}))
+            number = segment.number
+            if wanted.get(number) is None:
+                if self.masks is not None and self.masks.holds(number):
+                    wanted = wanted.put(replace(segment, records={}))
+                elif number in boxed:
+                    wanted = wanted.put(segment)
         return wanted
 
     def _unheard(self) -> AbstractContextManager[None]:
