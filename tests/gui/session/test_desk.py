@@ -398,13 +398,15 @@ def test_a_segment_whose_boxes_came_with_a_layer_stays_when_its_beginning_is_tak
 ):
     shapes = draw(BOX)
     viewer.layers.remove(shapes)
-    session.undo()
+    session.segments.delete(1)
     assert session.state.segmentation.segments == ()
     session.segments.begin("liver")
     viewer.add_layer(shapes)
     session.undo()
+    session.undo()
     assert [each.number for each in session.state.segmentation.segments] == [1]
     assert set(shapes.features["label"]) == {1}
+    session.redo()
     session.redo()
     assert [each.name for each in session.state.segmentation.segments] == ["liver"]
 
