@@ -10,7 +10,6 @@ from napari_medsam_lite.core.agreement import dice
 from napari_medsam_lite.core.errors import Interrupted, PromptError
 from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.engine.cache import EmbeddingCache
-from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
 from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.engine.timings import Timings
@@ -109,7 +108,8 @@ def test_encoding_outwards_until_the_cache_is_full():
 
 
 def test_an_encoding_in_flight_is_given_up_on_request():
-    segmenter, prepared = Segmenter("openvino", "cpu"), prepare_volume(ball()[0])
+    segmenter = Segmenter("openvino", "cpu", cache=EmbeddingCache(max_bytes=1))
+    prepared = prepare_volume(ball()[0])
     segmenter.interrupt()  # before there is anything to interrupt
     segmenter.load()
     ended = []
@@ -117,8 +117,7 @@ def test_an_encoding_in_flight_is_given_up_on_request():
     def encode():
         try:
             for index in itertools.cycle(range(9)):
-                segmenter.cache = EmbeddingCache(max_bytes=1)
-                segmenter.embed(prepared, [Look.whole(index, prepared.frame)])
+                list(segmenter.segment_slice(prepared, index, [BOX], "whole"))
         except Interrupted as error:
             ended.append(error)
 
@@ -130,3 +129,21 @@ def test_an_encoding_in_flight_is_given_up_on_request():
     assert len(ended) == 1
     (item,) = segmenter.segment_slice(prepared, 4, [BOX])
     assert item.mask.any()
+
+
+def test_a_glance_is_one_answer_from_the_look_in_memory_that_is_most_like_its_own():
+    segmenter, (volume, _) = Segmenter("sdpa", "cpu"), ball()
+    around = np.pad(volume.data, ((0, 0), (100, 100), (100, 100)), mode="edge")
+    prepared, timings = prepare_volume(Volume(around, volume.spacing)), Timings()
+    box, larger = Box2D(128, 138, 172, 192), Box2D(122, 132, 178, 198)
+    assert segmenter.glance(prepared, 4, [box]) == []  # nothing is in memory
+    list(segmenter.segment_slice(prepared, 4, [box]))
+    assert segmenter.glance(prepared, 4, [box]) == []  # nothing is to be encoded
+    (rough,) = segmenter.glance(prepared, 4, [larger])
+    (better,) = segmenter.segment_slice(prepared, 4, [larger], timings=timings)
+    assert timings.slices_encoded == 1
+    assert dice(rough.mask, better.mask) > 0.9
+    far = Box2D(10, 10, 30, 30)
+    assert segmenter.glance(prepared, 4, [far]) == []  # no look shows it
+    assert segmenter.glance(prepared, 4, [larger, far]) == []
+    assert segmenter.glance(prepared, 5, [larger]) == []

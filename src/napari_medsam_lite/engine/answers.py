@@ -83,6 +83,18 @@ def answer(
             yield SliceMask(number, prompt.index, score, patch.corner, patch.logits, shape)
 
 
+def answer_once(
+    prompts: Sequence[Prompt], looks: Sequence[Look], whole: ModelFrame, network: Network
+) -> Iterator[SliceMask]:
+    """The masks of prompts, each asked once of the look given for it."""
+    asked = zip(looks, prompts, strict=True)
+    replies = network([Question(look, look.box_to_frame(p.box)[None]) for look, p in asked])
+    for number, (prompt, look, reply) in enumerate(zip(prompts, looks, replies, strict=True)):
+        patch, score = look.mask_to_slice(reply.logits[0]), float(reply.scores[0])
+        shape = whole.height, whole.width
+        yield SliceMask(number, prompt.index, score, patch.corner, patch.logits, shape)
+
+
 Answered = dict[tuple[int, int, bytes], SliceMask]
 """What was answered already: number, slice and box of a prompt to its mask."""
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_medsam_lite.acceleration.backend import Backend, Embedding, Progress, silent
+from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.frame import Patch
@@ -24,11 +22,12 @@ from napari_medsam_lite.engine.answers import (
     Question,
     Reply,
     answer,
+    answer_once,
     remembering,
 )
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.detail import choose_looks
-from napari_medsam_lite.engine.embedding_key import EmbeddingKey
+from napari_medsam_lite.engine.embedder import Embedder
 from napari_medsam_lite.engine.lazy_backend import Choice, LazyBackend
 from napari_medsam_lite.engine.look import Look, corners_of
 from napari_medsam_lite.engine.prepared import PreparedVolume
@@ -41,7 +40,6 @@ from napari_medsam_lite.engine.propagation.slice_mask import (
 )
 from napari_medsam_lite.engine.timings import Timings
 
-IMAGE_BATCH = 4
 DEFAULTS = Settings()
 
 
@@ -67,6 +65,7 @@ class Segmenter:
     ) -> None:
         self._backend = LazyBackend(Choice(preset, device, checkpoint))
         self.cache = EmbeddingCache() if cache is None else cache
+        self._embedder = Embedder(self._backend, self.cache)
 
     def use(
         self,
@@ -98,31 +97,6 @@ class Segmenter:
         """Cut the encoding in flight short, where the backend can; from any thread."""
         self._backend.interrupt()
 
-    def embed(
-        self, prepared: PreparedVolume, looks: Sequence[Look], timings: Timings | None = None
-    ) -> list[Embedding]:
-        """The embeddings of `looks`, encoded now unless they are in the cache."""
-        timings = timings or Timings()
-        with timings.stage("load"):
-            backend = self.load()
-        with timings.stage("cache"):
-            keys = {look: self._key(prepared, look) for look in looks}
-            found = {look: self.cache.get(key, backend) for look, key in keys.items()}
-        missing = sorted(
-            (look for look, embedding in found.items() if embedding is None),
-            key=lambda look: (look.frame.side, look.index),
-        )
-        for batch in _batches(missing):
-            with timings.stage("prepare"):
-                frames = prepared.encoder_frames(batch)
-            with timings.stage("encode"):
-                embeddings = backend.encode_images(frames)
-            timings.slices_encoded += len(batch)
-            with timings.stage("cache"):
-                for look, embedding in zip(batch, embeddings, strict=True):
-                    found[look] = self.cache.put(keys[look], embedding, backend)
-        return [found[look] for look in looks]
-
     def encode_outwards(
         self,
         prepared: PreparedVolume,
@@ -144,10 +118,10 @@ class Segmenter:
                 for look in choose_looks(detail, prompt, prepared.frame, len(boxes))
             }
             for look in looks:
-                if self._key(prepared, look) not in self.cache:
+                if not self._embedder.holds(prepared, look):
                     if self.cache.is_full:
                         return
-                    self.embed(prepared, [look])
+                    self._embedder.embed(prepared, [look])
             yield ready
 
     def segment_slice(
@@ -165,17 +139,35 @@ class Segmenter:
         PromptError
             If the slice does not exist, or a box lies outside it or has no area.
         """
-        if not 0 <= index < prepared.slice_count:
-            last = prepared.slice_count - 1
-            raise PromptError(f"There is no slice {index}; the volume has 0..{last}.")
-        frame = prepared.frame
-        axes = "zyx".replace("zyx"[prepared.axis], "")
-        inside = [box.clip(frame.height, frame.width, axes) for box in boxes]
-        asked = [
-            (i, Prompt(index, corners_of(box), corners_of(box))) for i, box in enumerate(inside)
-        ]
+        asked = list(enumerate(prompts_on(prepared, index, boxes)))
         network = self._network(prepared, timings or Timings())
-        return answer(asked, frame, detail, Counter({index: len(boxes)}), network)
+        return answer(asked, prepared.frame, detail, Counter({index: len(boxes)}), network)
+
+    def glance(
+        self,
+        prepared: PreparedVolume,
+        index: int,
+        boxes: Sequence[Box2D],
+        detail: Detail = "auto",
+    ) -> list[SliceMask]:
+        """One mask a box on slice `index`, rougher than those of `segment_slice`, and at once.
+
+        Nothing is encoded: each box is answered once, from the look in memory that is most like its
+        own. Empty if a box has none, or if `segment_slice` has nothing to encode either. Errors as
+        there.
+        """
+        prompts, whole = prompts_on(prepared, index, boxes), prepared.frame
+        wanted = [choose_looks(detail, p, whole, len(prompts))[-1] for p in prompts]
+        if all(self._embedder.holds(prepared, look) for look in wanted):
+            return []
+        found = [
+            self._embedder.nearest(prepared, look, prompt.box)
+            for look, prompt in zip(wanted, prompts, strict=True)
+        ]
+        looks = [look for look in found if look is not None]
+        if len(looks) < len(prompts):
+            return []
+        return list(answer_once(prompts, looks, whole, self._network(prepared, Timings())))
 
     def segment(
         self,
@@ -249,7 +241,7 @@ class Segmenter:
         """The network on whatever looks it is asked of, those of one side decoded together."""
 
         def ask(questions: Sequence[Question]) -> list[Reply]:
-            embeddings = self.embed(prepared, [q.look for q in questions], timings)
+            embeddings = self._embedder.embed(prepared, [q.look for q in questions], timings)
             replies: dict[int, Reply] = {}
             for side in sorted({q.look.frame.side for q in questions}):
                 places = [i for i, q in enumerate(questions) if q.look.frame.side == side]
@@ -282,17 +274,19 @@ class Segmenter:
 
         return decode
 
-    def _key(self, prepared: PreparedVolume, look: Look) -> EmbeddingKey:
-        backend = self.load()
-        # Worker processes share the cores, and a case may be opened again with another number.
-        device = re.sub(r", \d+ threads$", "", backend.device)
-        name = f"{backend.preset.name} on {device} with {backend.checkpoint.sha256}"
-        return EmbeddingKey(prepared.hash_look(look), prepared.limits, look.frame, name)
 
+def prompts_on(prepared: PreparedVolume, index: int, boxes: Sequence[Box2D]) -> list[Prompt]:
+    """A prompt for each box on slice `index`, clipped to it.
 
-def _batches(looks: Sequence[Look]) -> Iterator[list[Look]]:
-    """Looks of one side each."""
-    for _, group in groupby(looks, key=lambda look: look.frame.side):
-        alike = list(group)
-        for start in range(0, len(alike), IMAGE_BATCH):
-            yield alike[start : start + IMAGE_BATCH]
+    Raises
+    ------
+    PromptError
+        If the slice does not exist, or a box lies outside it or has no area.
+    """
+    if not 0 <= index < prepared.slice_count:
+        last = prepared.slice_count - 1
+        raise PromptError(f"There is no slice {index}; the volume has 0..{last}.")
+    height, width = prepared.frame.height, prepared.frame.width
+    axes = "zyx".replace("zyx"[prepared.axis], "")
+    corners = [corners_of(box.clip(height, width, axes)) for box in boxes]
+    return [Prompt(index, each, each) for each in corners]
