@@ -14,6 +14,7 @@ import pytest
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 
+from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import BackendUnavailableError
 from napari_medsam_lite.engine.propagation.published import plan
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
@@ -42,6 +43,7 @@ class FakeSegmenter:
         self.ahead = threading.Semaphore(10**6)
         self.encoded: list[int] = []
         self.live: list[tuple] = []
+        self.has_looks = False
         self.interrupted = 0
         self.chosen_again = 0
 
@@ -67,6 +69,13 @@ class FakeSegmenter:
         self.live.append((index, list(boxes)))
         for i, box in enumerate(boxes):
             yield self._answer(i, index, box, prepared)
+
+    def glance(self, prepared, index, boxes, detail):
+        """A pixel less on each side."""
+        if not self.has_looks:
+            return []
+        inner = [Box2D(box.y0 + 1, box.x0 + 1, box.y1 - 1, box.x1 - 1) for box in boxes]
+        return [self._mask(i, index, box, prepared) for i, box in enumerate(inner)]
 
     def segment(self, prepared, segments, settings, timings=None, answered=None):
         assert threading.current_thread().name == THREAD_NAME
@@ -95,6 +104,9 @@ class FakeSegmenter:
 
     def _answer(self, i, index, box, prepared):
         self.gate.acquire()
+        return self._mask(i, index, box, prepared)
+
+    def _mask(self, i, index, box, prepared):
         height, width = box.y1 - box.y0 + 1, box.x1 - box.x0 + 1
         logits = np.full((height, width), -1 if self.empty else 1, np.float32)
         frame = prepared.frame

@@ -1,4 +1,5 @@
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,6 +35,27 @@ def test_it_starts_after_a_run_from_the_slice_shown(after_a_run, segmenter, qtbo
 def test_it_follows_the_slice_shown(after_a_run, viewer, image, segmenter, qtbot):
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
     qtbot.waitUntil(lambda: segmenter.encoded[-1:] == [6])
+
+
+def test_it_rests_while_a_button_is_down(after_a_run, viewer, segmenter, qtbot):
+    segmenter.ahead = threading.Semaphore(0)
+    after_a_run.state.read_ahead = False
+    after_a_run.state.read_ahead = True
+    assert reads_ahead(after_a_run)
+    before = segmenter.interrupted
+    event = SimpleNamespace(type="mouse_press", modifiers=(), button=1)
+    pressed = [each(viewer, event) for each in viewer.mouse_drag_callbacks]
+    for each in pressed:
+        next(each, None)
+    assert not reads_ahead(after_a_run)
+    assert segmenter.interrupted == before + 1
+    viewer.dims.set_current_step(0, 2)
+    assert not reads_ahead(after_a_run)
+    event.type = "mouse_release"
+    for each in pressed:
+        next(each, None)
+    qtbot.waitUntil(lambda: reads_ahead(after_a_run))
+    segmenter.ahead.release(100)
 
 
 def test_a_run_goes_first(after_a_run, segmenter, finish, qtbot):

@@ -325,7 +325,7 @@ class Desk:
             dress_boxes(shapes, after)
         now, known = Boxes.of(shapes), self._known
         self._known = now
-        if known is None or now == known:
+        if known is None or (now == known and self._moving is None):
             if after != before:
                 self.show(after)
             return

@@ -3,7 +3,8 @@
 Add boxes has the network loaded; after a run, what its boxes would need on the other slices is
 encoded, from the slice shown outwards. All that with the image, window, axis and preset of that
 moment, so that nothing is encoded that nobody asked for; another window, preset or image ends it
-until one of the two comes again.
+until one of the two comes again. While a mouse button is down it rests, for what is drawn then is to
+be answered at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from napari.layers import Image
+from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.engine import SessionEngine
@@ -23,6 +25,10 @@ from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.gui.viewer.geometry import shown_plane
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
+
+
+RESUME_MS = 300
+"""After the button is released; an answer has begun by then."""
 
 
 class ReadAheadTask(Task):
@@ -85,18 +91,22 @@ class ReadAhead:
         self._engine, self._layers = engine, layers
         self._followed: tuple[Request, Image] | None = None
         self._task: ReadAheadTask | None = None
+        self._pressed = False
         for name in ("image", "window", "preset", "device", "on_disk"):
             getattr(state.events, name).connect(self.stop)
         state.events.read_ahead.connect(self._go)
 
     def open(self) -> None:
         """Listen to the viewer."""
+        self._viewer.mouse_drag_callbacks.append(self._on_press)
         for event, callback in self._viewer_events():
             event.connect(callback)
 
     def close(self) -> None:
         """Stop, and listen to the viewer no more."""
         self.stop()
+        if self._on_press in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._on_press)
         for event, callback in self._viewer_events():
             event.disconnect(callback)
 
@@ -116,12 +126,28 @@ class ReadAhead:
             (self._viewer.layers.selection.events.active, self._go),
         ]
 
-    def _go(self, *_: object) -> None:
-        """Start anew from the slice shown, or pause."""
-        index = self._index()
+    def _on_press(self, _: object, event: Any) -> Iterator[None]:
+        self._pressed, task = True, self._task
+        self._rest()
+        if task is not None and not self._runner.busy:  # else it waits, and a job computes
+            task.interrupt()
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._pressed = False
+        QTimer.singleShot(RESUME_MS, self._go)
+
+    def _rest(self) -> None:
         if self._task is not None:
             self._runner.stop_idle(self._task)
             self._task = None
+
+    def _go(self, *_: object) -> None:
+        """Start anew from the slice shown, or pause."""
+        index = self._index()
+        self._rest()
+        if self._pressed:
+            return
         if self._followed is None or index is None:
             self._state.ahead = ""
             return

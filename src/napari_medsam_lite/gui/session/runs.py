@@ -16,7 +16,8 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.session.engine import SessionEngine
-from napari_medsam_lite.gui.session.live import Live, LiveTask
+from napari_medsam_lite.gui.session.live import Live
+from napari_medsam_lite.gui.session.live_task import LiveTask
 from napari_medsam_lite.gui.session.measure_task import MeasureTask
 from napari_medsam_lite.gui.session.read_ahead import ReadAhead
 from napari_medsam_lite.gui.session.request import Request, chosen_image, request_ahead

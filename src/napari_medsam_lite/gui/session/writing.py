@@ -111,6 +111,11 @@ class MaskWriter:
         self._erased.append((number, index))
         self._records.setdefault(number, {})[self.axis, index] = None
 
+    def take_back(self) -> None:
+        """Leave the voxels as they were before; what was changed by hand since stays."""
+        self._step.revert(self._masks.volume(self._leading))
+        self._masks.note(self._leading, self._step.first_axis())
+
     def keep_with(
         self, edit: Edit, asked: Asked, whole: bool = True, thumbnail: bool = True
     ) -> None:
