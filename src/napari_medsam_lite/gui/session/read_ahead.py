@@ -3,8 +3,8 @@
 Add boxes has the network loaded; after a run, what its boxes would need on the other slices is
 encoded, from the slice shown outwards. All that with the image, window, axis and preset of that
 moment, so that nothing is encoded that nobody asked for; another window, preset or image ends it
-until one of the two comes again. While a mouse button is down it rests, for what is drawn then is to
-be answered at once.
+until one of the two comes again. While a mouse button is down it rests, for what is drawn then is
+to be answered at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 from napari_medsam_lite.gui.viewer.geometry import shown_plane
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
-
 
 RESUME_MS = 300
 """After the button is released; an answer has begun by then."""
