@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from napari.layers import Image, Labels, Layer, Shapes
@@ -12,16 +11,10 @@ from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
 from napari_medsam_lite.engine.steps import LabelArray, step_to
 from napari_medsam_lite.engine.undo import UndoStack
-from napari_medsam_lite.gui.session.box_watch import BoxWatch
+from napari_medsam_lite.gui.session.desk_boxes import DeskBoxes
 from napari_medsam_lite.gui.session.desk_labels import DeskLabels
 from napari_medsam_lite.gui.session.edit import Edit, Written
-from napari_medsam_lite.gui.viewer.box_layer import (
-    NUMBERS,
-    Boxes,
-    dress_boxes,
-    names_of_boxes,
-    number_boxes,
-)
+from napari_medsam_lite.gui.viewer.box_layer import Boxes
 from napari_medsam_lite.gui.viewer.geometry import held_by, slice_count
 from napari_medsam_lite.gui.viewer.label_layer import (
     can_take_masks,
@@ -63,15 +56,18 @@ class Desk:
         drawn: Callable[[Desk, Edit, bool], None],
     ) -> None:
         self.image, self.segmentation = image, Segmentation()
-        self.boxes: Shapes | None = None
         self.masks: DeskLabels | None = None
         self.leading: tuple[int, ...] = (0,) * (0 if image.rgb else max(image.ndim - 3, 0))
         self.under_way: Learn | None = None
         """Adds what a run that has not ended yet has painted and was asked."""
         self._edits, self._changed, self._drawn = edits, changed, drawn
-        self._known: Boxes | None = None
+        self._drawing: DeskBoxes | None = None
         self._moving: Edit | None = None
-        self._watch: BoxWatch | None = None
+
+    @property
+    def boxes(self) -> Shapes | None:
+        """The layer of the boxes, if there is one."""
+        return None if self._drawing is None else self._drawing.layer
 
     @property
     def labels(self) -> Labels | None:
@@ -87,10 +83,9 @@ class Desk:
         """Take a layer of the image's on."""
         self.detach(layer)
         if isinstance(layer, Shapes):
-            self.boxes, self._known = layer, None
-            self.take_boxes()
-            layer.text = NUMBERS
-            self._watch = BoxWatch(layer, self.take_boxes, self._follow_move)
+            self._drawing = DeskBoxes(layer, self.take_boxes, self._follow_move)
+            _, self.segmentation = self._take_segments(self._drawing)
+            self._drawing.begin()
         elif isinstance(layer, Labels):
             self.masks = DeskLabels(
                 layer,
@@ -105,9 +100,9 @@ class Desk:
 
     def detach(self, layer: Layer) -> None:
         """Let go of a layer of the same kind as `layer`."""
-        if isinstance(layer, Shapes) and self._watch is not None:
-            self._watch.close()
-            self.boxes = self._watch = self._known = self._moving = None
+        if isinstance(layer, Shapes) and self._drawing is not None:
+            self._drawing.close()
+            self._drawing = self._moving = None
         elif isinstance(layer, Labels) and self.masks is not None:
             self.masks.close()
             self.masks = None
@@ -123,9 +118,8 @@ class Desk:
     def show(self, segmentation: Segmentation) -> None:
         """Make `segmentation` what is shown; not to be undone."""
         self.segmentation = segmentation
-        if self.boxes is not None:
-            with self._unheard():
-                dress_boxes(self.boxes, segmentation)
+        if self._drawing is not None:
+            self._drawing.dress(segmentation)
         if self.labels is not None:
             dress_labels(self.labels, segmentation)
         self._changed(self)
@@ -167,11 +161,9 @@ class Desk:
             For "... was taken back".
         """
         edit = self.change(segmentation, what)
-        if boxes is not None and self.boxes is not None:
-            edit.boxes = Boxes.of(self.boxes), boxes
-            with self._unheard():
-                boxes.put_into(self.boxes)
-            self._known = boxes
+        if boxes is not None and self._drawing is not None:
+            edit.boxes = self._drawing.now, boxes
+            self._drawing.put(boxes)
         if volumes and self.masks is not None:
             self.masks.make_room([max(1, *(int(v.max(initial=0)) for v in volumes.values()))])
             for leading, labels in volumes.items():
@@ -201,13 +193,10 @@ class Desk:
 
     def without_boxes_of(self, number: int) -> Boxes | None:
         """The boxes that are left once those of a segment are removed, which is done now."""
-        shapes = self.boxes
-        if shapes is None:
+        if self._drawing is None:
             return None
-        with self._unheard():
-            shapes.remove([row for row, n in enumerate(number_boxes(shapes, 0)) if n == number])
-        self._known = Boxes.of(shapes)
-        return self._known
+        self._drawing.remove_of(number)
+        return self._drawing.known
 
     @property
     def slice_count(self) -> int:
@@ -229,7 +218,7 @@ class Desk:
         """What was done last, by its serial; segments and boxes: others after every change."""
         found = self._edits.undoable(self.image), self._edits.redoable(self.image)
         last = max((edit.serial for edit in found if edit is not None), default=0)
-        return last, self.segmentation, self._known
+        return last, self.segmentation, None if self._drawing is None else self._drawing.known
 
     def learn(self, edit: Edit, learnt: Learn) -> None:
         """More is known of masks since `edit`, which was not the last one perhaps."""
@@ -253,10 +242,8 @@ class Desk:
                 volume = self.masks.volume(part.leading)
                 (part.step.revert if back else part.step.repeat)(volume)
         boxes = edit.boxes[0 if back else 1]
-        if boxes is not None and self.boxes is not None:
-            with self._unheard():
-                boxes.put_into(self.boxes)
-            self._known = boxes
+        if boxes is not None and self._drawing is not None:
+            self._drawing.put(boxes)
         wanted = (edit.before if back else edit.after).seen_as(self.segmentation)
         self.show(self._with_kept(wanted))
         if written and self.masks is not None:
@@ -264,7 +251,7 @@ class Desk:
 
     def _with_kept(self, wanted: Segmentation) -> Segmentation:
         """With the segments besides whose voxels or boxes no edit has made: they stay too."""
-        boxed = set() if self.boxes is None else Boxes.of(self.boxes).numbers
+        boxed = set() if self._drawing is None else self._drawing.now.numbers
         for segment in self.segmentation.segments:
             number = segment.number
             if wanted.get(number) is None:
@@ -274,19 +261,16 @@ class Desk:
                     wanted = wanted.put(segment)
         return wanted
 
-    def _unheard(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._watch is None else self._watch.unheard()
-
     def _follow_move(self) -> None:
         """Tell where a box is now, as one edit from the press to the release."""
-        if self.boxes is None or self._known is None:
+        if self._drawing is None:
             return
-        now = Boxes.of(self.boxes)
-        if now == (self._known if self._moving is None else self._moving.boxes[1]):
+        now, known = self._drawing.now, self._drawing.known
+        if now == (known if self._moving is None else self._moving.boxes[1]):
             return
         if self._moving is None:
             self._moving = Edit(self.image, BOXES, self.segmentation, self.segmentation)
-        self._moving.boxes = self._known, now
+        self._moving.boxes = known, now
         self._drawn(self, self._moving, True)
 
     def _on_other_labels(self) -> None:
@@ -315,17 +299,11 @@ class Desk:
 
     def take_boxes(self) -> None:
         """Number and colour the boxes as they are, and tell what a person did to them."""
-        shapes = self.boxes
-        if shapes is None:
+        if self._drawing is None:
             return
-        before = self.segmentation
-        numbers = self._numbered(shapes)
-        after = self._with_segments(numbers, names_of_boxes(shapes))
-        with self._unheard():
-            dress_boxes(shapes, after)
-        now, known = Boxes.of(shapes), self._known
-        self._known = now
-        if known is None or (now == known and self._moving is None):
+        before, after = self._take_segments(self._drawing)
+        known, now = self._drawing.look()
+        if now == known and self._moving is None:
             if after != before:
                 self.show(after)
             return
@@ -335,21 +313,17 @@ class Desk:
         self.show(after)
         self._drawn(self, edit, False)
 
-    def _numbered(self, shapes: Shapes) -> list[int]:
-        current = self.segmentation.current
-        begun = self.segmentation if current else self.segmentation.begin(self.highest)
-        with self._unheard():
-            numbers = number_boxes(shapes, begun.current)
+    def _take_segments(self, drawing: DeskBoxes) -> tuple[Segmentation, Segmentation]:
+        """The segments before, and with one for each number that boxes have, which are dressed."""
+        before = self.segmentation
+        begun = before if before.current else before.begin(self.highest)
+        numbers, names = drawing.number(begun.current), drawing.names
         # What is named in the file of the boxes is begun with that name.
-        if begun.current in numbers and begun.current not in names_of_boxes(shapes):
-            self.segmentation = begun
-        return numbers
-
-    def _with_segments(self, numbers: list[int], names: dict[int, str]) -> Segmentation:
-        """The segments, with one for each number that boxes have."""
-        found = self.segmentation
+        found = begun if begun.current in numbers and begun.current not in names else before
+        self.segmentation = found
         for number in sorted(set(numbers) - {0}):
             if found.get(number) is None:
                 new = Segment(name=names.get(number, ""), number=number, color=color_of(number))
                 found = replace(found.put(new), current=found.current or number)
-        return found
+        drawing.dress(found)
+        return before, found
