@@ -89,8 +89,8 @@ def test_what_was_saved_is_back(worked, reopened):
     np.testing.assert_array_equal(after.labels.data, before.labels.data)
     assert after.masks.held(())[5, 18, 28]
     assert (
-        case_of(after, reopened.state.settings(0, ""), "f").boxes
-        == case_of(before, reopened.state.settings(0, ""), "f").boxes
+        case_of(after, reopened.state.settings(0, ""), fingerprint="f").boxes
+        == case_of(before, reopened.state.settings(0, ""), fingerprint="f").boxes
     )
     assert reopened.state.segmentation.get(1).locked
     assert [type(layer) for layer in reopened.viewer.layers] == [Image, Labels, Shapes]
@@ -142,7 +142,7 @@ def test_restoring_is_one_step_that_can_be_taken_back(session, image, draw, fini
     session.segment_volume()
     finish()
     desk = session.desks.chosen()
-    kept = case_of(desk, session.state.settings(0, ""), "f", desk.masks.not_computed(()))
+    kept = case_of(desk, session.state.settings(0, ""), desk.masks.not_computed(()), "f")
     labels = desk.labels.data.copy()
     session.segments.delete(1)
     assert not desk.labels.data.any()
@@ -161,7 +161,7 @@ def test_a_case_of_another_shape_is_not_restored(session, image, draw):
     draw(Box2D(2, 3, 7, 6), index=3)
     session.layers.labels_made(image)
     desk = session.desks.chosen()
-    case = case_of(desk, session.state.settings(0, ""), "f")
+    case = case_of(desk, session.state.settings(0, ""), fingerprint="f")
     session.viewer.add_image(np.zeros((4, 20, 30), np.int16), name="other")
     session.state.image = session.viewer.layers["other"]
 

@@ -23,8 +23,8 @@ from napari_medsam_lite.io.metadata import CASE, FINGERPRINT, KEY
 def case_of(
     desk: Desk,
     settings: Settings,
-    fingerprint: str,
     painted: NDArray[np.bool_] | None = None,
+    fingerprint: str = "",
 ) -> CaseRecord:
     """What is on a desk, but for the voxels; where the files are is not known here.
 
@@ -34,10 +34,10 @@ def case_of(
         Of an image.
     settings : Settings
         As chosen.
-    fingerprint : str
-        Of the image, see `gui.viewer.image_layers.fingerprint_of_image`.
     painted : ndarray, optional
         See `CaseRecord`; `DeskLabels.not_computed` tells.
+    fingerprint : str
+        Of the image, if it is known; see `gui.viewer.image_layers.fingerprint_of_image`.
     """
     return CaseRecord(
         FileReference(fingerprint=fingerprint),
@@ -95,7 +95,7 @@ def leave_case(desk: Desk) -> None:
     if desk.labels is not None and desk.masks is not None and desk.segmentation.segments:
         held = held_by(desk.labels)
         painted = desk.masks.not_computed(desk.leading)
-        case = case_of(desk, Settings(), str(held.get(FINGERPRINT, "")), painted)
+        case = case_of(desk, Settings(), painted, str(held.get(FINGERPRINT, "")))
         desk.labels.metadata[KEY] = {**held, CASE: case}
 
 

@@ -109,7 +109,7 @@ class Changes:
         case = None
         if self._case_is_due:
             with suppress(MedSAMLiteError):  # an image that cannot be segmented
-                case = case_of(self._desk, settings, fingerprint="")
+                case = case_of(self._desk, settings)
         flush = Flush(tuple(self._copied.values()), case, not self._dirty)
         self._copied.clear()
         self._case_is_due = False

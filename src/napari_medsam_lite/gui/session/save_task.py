@@ -18,7 +18,7 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
-from napari_medsam_lite.io.case_record import CaseRecord
+from napari_medsam_lite.io.case_record import CaseRecord, FileReference
 
 Rows = tuple[dict[str, Any], ...]
 """Lines of the history, as its files hold them."""
@@ -44,6 +44,8 @@ class ToSave:
         Whether labels without a voxel are saved too.
     history : callable
         The runs on the image of a fingerprint, for the case file; called on the worker thread.
+    fingerprint : callable
+        Gives that of the image; called there too, for slices may have to be decoded.
     """
 
     labels: Volume
@@ -53,6 +55,7 @@ class ToSave:
     case: CaseRecord | None = None
     empty: bool = False
     history: Callable[[str], Rows] = lambda _: ()
+    fingerprint: Callable[[], str] = lambda: ""
 
 
 class SaveTask(Task):
@@ -146,14 +149,14 @@ class SaveTask(Task):
 
         wanted, file = self._wanted, case_path(self._wanted.path)
         labels = labels_fingerprint(np.asarray(wanted.labels.data))
-        source, image = wanted.labels.source, case.image
-        if source is not None:
-            image = refer_to(source.path, file, image.fingerprint)
+        source, fingerprint = wanted.labels.source, wanted.fingerprint()
         kept = replace(
             case,
-            image=image,
+            image=FileReference(fingerprint=fingerprint)
+            if source is None
+            else refer_to(source.path, file, fingerprint),
             labels=refer_to(wanted.path, file, labels),
-            history=wanted.history(image.fingerprint),
+            history=wanted.history(fingerprint),
         )
         save_case(file, kept, wanted.labels.affine)
         self._case = file

@@ -20,7 +20,7 @@ from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.save_task import Rows, SaveTask, ToSave, path_of
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.viewer.geometry import snapshot_of, transform
-from napari_medsam_lite.gui.viewer.image_layers import fingerprint_of_image
+from napari_medsam_lite.gui.viewer.image_layers import fingerprint_later
 from napari_medsam_lite.io.case_record import CaseRecord
 from napari_medsam_lite.io.layer_place import labels_in_place
 
@@ -114,7 +114,8 @@ class Saving:
         wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return
-        wanted = replace(wanted, history=self._history)
+        fingerprint = fingerprint_later(desk.image)
+        wanted = replace(wanted, history=self._history, fingerprint=fingerprint)
         self._last[desk.image] = wanted.path
         saved = self._saving(desk)
 
@@ -133,9 +134,8 @@ class Saving:
         self._task = None
 
     def _case_of(self, desk: Desk) -> CaseRecord:
-        fingerprint = fingerprint_of_image(desk.image)
         painted = None if desk.masks is None else desk.masks.not_computed(desk.leading)
-        return case_of(desk, self._settings(), fingerprint, painted)
+        return case_of(desk, self._settings(), painted)
 
     def _may_replace(self, wanted: ToSave) -> bool:
         paths = [path_of(wanted.path, each) for each in wanted.classes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -230,10 +230,18 @@ def fingerprint_of_image(image: Image) -> str:
 
     Of an image of more than three dimensions, up to three volumes have a share in it.
     """
-    data = finest(image)
-    if image.ndim == 2:
+    return fingerprint_later(image)()
+
+
+def fingerprint_later(image: Image) -> Callable[[], str]:
+    """As `fingerprint_of_image`, of the array that `image` has now, but looked at when called."""
+    return partial(_look_at, finest(image), image.ndim, image.rgb)
+
+
+def _look_at(data: Any, ndim: int, rgb: bool) -> str:
+    if ndim == 2:
         return fingerprint_of(np.asarray(data)[None])
-    if image.rgb or image.ndim == 3:
+    if rgb or ndim == 3:
         return fingerprint_of(data)
     leading = data.shape[:-3]
     chosen = np.unique(np.linspace(0, np.prod(leading) - 1, 3).astype(int))
