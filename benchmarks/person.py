@@ -6,7 +6,8 @@ CASE is a folder with ``ct.nii.gz``, ``labels.nii.gz`` and ``labels.csv``. The p
 file from an empty viewer, names segments, draws, drags a corner, adds a second key box, sets a
 range, cancels, continues, undoes, redoes and changes the window. Printed: presses, keys and seconds
 an organ, Dice against the truth; 30 drags, from the release of the button to the screen; the
-longest time that napari's event loop stood still. A picture of each step goes into PICTURES.
+masks that are seen while a corner is dragged; the longest time that napari's event loop stood
+still. A picture of each step goes into PICTURES.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from napari_medsam_lite import read_volume
 ORGANS = ("liver", "spleen", "aorta")
 MARGIN = 2
 DRAGS = 30
+MOVES = 60
 BEAT_MS = 10
 
 
@@ -250,6 +252,37 @@ class Person:
             f"p95 {np.percentile(milliseconds, 95):.0f} ms; shapes left {shapes.nshapes}"
         )
 
+    def moves(self) -> None:
+        """A corner is dragged for some seconds: how many masks are seen on the way."""
+        hand, shapes = self.hand, self.viewer.layers.selection.active
+        labels = self.viewer.layers[f"{self.state.image.name} labels"]
+        index = self.largest(ORGANS[0])
+        self.go(index)
+        row = next(n for n, box in enumerate(shapes.data) if round(box[0, 0]) == index)
+        corners = np.array(shapes.data[row])
+        shapes.mode = "select"
+        hand.press_at(QPoint(*hand.on_screen(self.state.image, corners[:3].mean(axis=0))))
+        seen: dict[int, float] = {}
+        events = self.viewer.window._qt_viewer.canvas._scene_canvas.events
+        connected = events.draw.connect(
+            lambda _: seen.setdefault(hash(labels.data[index].tobytes()), time.perf_counter()),
+            position="last",
+        )
+        corner = np.max(corners, axis=0)
+        started = time.perf_counter()
+        hand.drag(self.state.image, corner, np.add(corner, (0, 40, 40)), steps=MOVES)
+        moved = time.perf_counter() - started
+        shown = sum(when < hand.released for when in seen.values())
+        live = self.widget.session.runs.live
+        hand.until(lambda: not live.waits)
+        hand.wait(0.3)
+        events.draw.disconnect(connected)
+        last = max(seen.values()) - hand.released
+        print(
+            f"a corner dragged for {moved:.1f} s: {shown} masks on the way, the last one "
+            f"{1000 * last:.0f} ms after the release"
+        )
+
     def gaps(self) -> None:
         """While something was computed; a picture of the screen stops the loop by itself."""
         gaps = 1000 * np.array(self.beats)
@@ -269,6 +302,7 @@ def main() -> None:
             person.outline(organ, first=number == 0)
         person.mend()
         person.drags()
+        person.moves()
         person.gaps()
         person.viewer.close()
         person.hand.wait(0.5)

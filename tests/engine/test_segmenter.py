@@ -107,6 +107,14 @@ def test_encoding_outwards_until_the_cache_is_full():
     assert len(cache) == 1
 
 
+def test_an_encoding_that_is_unwanted_does_not_begin():
+    cache = EmbeddingCache()
+    segmenter, prepared = Segmenter("sdpa", "cpu", cache=cache), prepare_volume(ball()[0])
+    with pytest.raises(Interrupted):
+        next(segmenter.encode_outwards(prepared, 4, [BOX], unwanted=lambda: True))
+    assert len(cache) == 0
+
+
 def test_an_encoding_in_flight_is_given_up_on_request():
     segmenter = Segmenter("openvino", "cpu", cache=EmbeddingCache(max_bytes=1))
     prepared = prepare_volume(ball()[0])
@@ -137,8 +145,12 @@ def test_a_glance_is_one_answer_from_the_look_in_memory_that_is_most_like_its_ow
     prepared, timings = prepare_volume(Volume(around, volume.spacing)), Timings()
     box, larger = Box2D(128, 138, 172, 192), Box2D(122, 132, 178, 198)
     assert segmenter.glance(prepared, 4, [box]) == []  # nothing is in memory
-    list(segmenter.segment_slice(prepared, 4, [box]))
-    assert segmenter.glance(prepared, 4, [box]) == []  # nothing is to be encoded
+    assert not segmenter.is_encoded(prepared, 4, [box])
+    (exact,) = segmenter.segment_slice(prepared, 4, [box])
+    assert segmenter.is_encoded(prepared, 4, [box])
+    assert not segmenter.is_encoded(prepared, 4, [box, larger])
+    (own,) = segmenter.glance(prepared, 4, [box])
+    assert 0.95 < dice(own.mask, exact.mask) < 1  # of three answers, one
     (rough,) = segmenter.glance(prepared, 4, [larger])
     (better,) = segmenter.segment_slice(prepared, 4, [larger], timings=timings)
     assert timings.slices_encoded == 1

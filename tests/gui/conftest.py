@@ -70,6 +70,9 @@ class FakeSegmenter:
         for i, box in enumerate(boxes):
             yield self._answer(i, index, box, prepared)
 
+    def is_encoded(self, prepared, index, boxes, detail):
+        return not self.has_looks
+
     def glance(self, prepared, index, boxes, detail):
         """A pixel less on each side."""
         if not self.has_looks:
@@ -88,7 +91,7 @@ class FakeSegmenter:
                     if index <= self.ends:
                         yield self._answer(i, index, box.plane(prepared.axis), prepared)
 
-    def encode_outwards(self, prepared, start, boxes, detail):
+    def encode_outwards(self, prepared, start, boxes, detail, unwanted):
         assert threading.current_thread().name == THREAD_NAME
         self.encoded.append(start)
         for ready in range(1, 9):

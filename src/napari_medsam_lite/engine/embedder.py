@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from napari_medsam_lite.acceleration.backend import Embedding
+from napari_medsam_lite.core.errors import Interrupted
 from napari_medsam_lite.engine.cache import EmbeddingCache
 from napari_medsam_lite.engine.embedding_key import EmbeddingKey
 from napari_medsam_lite.engine.lazy_backend import LazyBackend
@@ -34,9 +35,19 @@ class Embedder:
         self._recent = RecentLooks()
 
     def embed(
-        self, prepared: PreparedVolume, looks: Sequence[Look], timings: Timings | None = None
+        self,
+        prepared: PreparedVolume,
+        looks: Sequence[Look],
+        timings: Timings | None = None,
+        unwanted: Callable[[], bool] = lambda: False,
     ) -> list[Embedding]:
-        """The embeddings of `looks`, encoded now unless they are in the cache."""
+        """The embeddings of `looks`, encoded now unless they are in the cache.
+
+        Raises
+        ------
+        Interrupted
+            If they are `unwanted` by the time that they would be encoded.
+        """
         timings = timings or Timings()
         with timings.stage("load"):
             backend = self._backend.load()
@@ -50,6 +61,8 @@ class Embedder:
         for batch in _batches(missing):
             with timings.stage("prepare"):
                 frames = prepared.encoder_frames(batch)
+            if unwanted():
+                raise Interrupted("Other work came first.")
             with timings.stage("encode"):
                 embeddings = backend.encode_images(frames)
             timings.slices_encoded += len(batch)

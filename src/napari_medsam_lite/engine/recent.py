@@ -32,8 +32,9 @@ class RecentLooks:
         size = max(wanted.frame.height, wanted.frame.width)
         longest = max(box[2] - box[0] + 1, box[3] - box[1] + 1)
 
-        def unlikeness(look: Look) -> float:
-            return abs(math.log(max(look.frame.height, look.frame.width) / size))
+        def unlikeness(look: Look) -> tuple[bool, float]:
+            other = max(look.frame.height, look.frame.width)
+            return look != wanted, abs(math.log(other / size))
 
         found = [
             look

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,10 +103,12 @@ class Segmenter:
         start: int,
         boxes: Sequence[Box2D],
         detail: Detail = "auto",
+        unwanted: Callable[[], bool] = lambda: False,
     ) -> Iterator[int]:
         """Encode what `boxes` would need, on slices from `start` outwards, until the cache is full.
 
-        Yields how many slices are ready, after each; nothing without boxes.
+        Yields how many slices are ready, after each; nothing without boxes. Raises `Interrupted` if
+        that is `unwanted` by now, which `interrupt` alone cannot tell between two encodings.
         """
         corners = [corners_of(box) for box in boxes]
         nearest_first = sorted(range(prepared.slice_count), key=lambda index: abs(index - start))
@@ -121,7 +123,7 @@ class Segmenter:
                 if not self._embedder.holds(prepared, look):
                     if self.cache.is_full:
                         return
-                    self._embedder.embed(prepared, [look])
+                    self._embedder.embed(prepared, [look], unwanted=unwanted)
             yield ready
 
     def segment_slice(
@@ -143,6 +145,18 @@ class Segmenter:
         network = self._network(prepared, timings or Timings())
         return answer(asked, prepared.frame, detail, Counter({index: len(boxes)}), network)
 
+    def is_encoded(
+        self,
+        prepared: PreparedVolume,
+        index: int,
+        boxes: Sequence[Box2D],
+        detail: Detail = "auto",
+    ) -> bool:
+        """Whether `segment_slice` has nothing to encode; errors as there."""
+        prompts = prompts_on(prepared, index, boxes)
+        looks = (choose_looks(detail, p, prepared.frame, len(boxes)) for p in prompts)
+        return all(self._embedder.holds(prepared, look) for mine in looks for look in mine)
+
     def glance(
         self,
         prepared: PreparedVolume,
@@ -153,20 +167,15 @@ class Segmenter:
         """One mask a box on slice `index`, rougher than those of `segment_slice`, and at once.
 
         Nothing is encoded: each box is answered once, from the look in memory that is most like its
-        own. Empty if a box has none, or if `segment_slice` has nothing to encode either. Errors as
-        there.
+        own. Empty if a box has none. Errors as `segment_slice`.
         """
         prompts, whole = prompts_on(prepared, index, boxes), prepared.frame
-        wanted = [choose_looks(detail, p, whole, len(prompts))[-1] for p in prompts]
-        if all(self._embedder.holds(prepared, look) for look in wanted):
-            return []
-        found = [
-            self._embedder.nearest(prepared, look, prompt.box)
-            for look, prompt in zip(wanted, prompts, strict=True)
-        ]
-        looks = [look for look in found if look is not None]
-        if len(looks) < len(prompts):
-            return []
+        looks = []
+        for prompt in prompts:
+            wanted = choose_looks(detail, prompt, whole, len(prompts))[-1]
+            if (found := self._embedder.nearest(prepared, wanted, prompt.box)) is None:
+                return []
+            looks.append(found)
         return list(answer_once(prompts, looks, whole, self._network(prepared, Timings())))
 
     def segment(

@@ -23,7 +23,9 @@ from napari_medsam_lite.gui.thread.task import Ending, Task
 from napari_medsam_lite.gui.thread.worker import post
 
 if TYPE_CHECKING:
+    from napari_medsam_lite.engine.prepared import PreparedVolume
     from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
+    from napari_medsam_lite.engine.segmenter import Segmenter
 
 Wanted = dict[tuple[int, int], list[Box2D]]
 """(number of a segment, slice) -> the boxes that it has there; none if its mask is to go."""
@@ -105,18 +107,24 @@ class LiveTask(Task):
         yield InUse.of(segmenter.load())
         prepared = self._engine.prepare(self.request.snapshot, settings)
         there = [(index, box) for (_, index), boxes in self._asked for box in boxes]
-        if len(self._asked) == 1:
-            (((_, index), boxes),) = self._asked
-            if rough := segmenter.glance(prepared, index, boxes, settings.detail):
-                yield Rough(rough)
-                if self._moving and not self._has_gone:
-                    self.is_rough = True
-                    return
+        if rough := self._glance(segmenter, prepared):
+            yield Rough(rough)
+            if self._moving and not self._has_gone:
+                self.is_rough = True
+                return
         self._unseen, first = unseen(prepared, there), 0
         for (_, index), boxes in self._asked:
             for item in segmenter.segment_slice(prepared, index, boxes, settings.detail):
                 yield replace(item, object=item.object + first)
             first += len(boxes)
+
+    def _glance(self, segmenter: Segmenter, prepared: PreparedVolume) -> list[SliceMask]:
+        """A rough answer, where the right one is not wanted yet or takes longer."""
+        if len(self._asked) > 1:
+            return []
+        (((_, index), boxes),) = self._asked
+        asked = prepared, index, boxes, self.request.settings.detail
+        return [] if not self._moving and segmenter.is_encoded(*asked) else segmenter.glance(*asked)
 
     def on_items(self, items: list[Any]) -> None:
         """Paint, or tell what takes long.

@@ -9,6 +9,7 @@ to be answered at once.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,9 +39,11 @@ class ReadAheadTask(Task):
     ) -> None:
         self._request, self._start = request, start
         self._engine, self._state = engine, state
+        self._unwanted = threading.Event()
 
     def work(self) -> Iterator[InUse | str]:
         """Yields what computes, and how far it is."""
+        self._unwanted.clear()
         request = self._request
         segmenter = self._engine.load(request.settings, post, len(request.boxes))
         yield InUse.of(segmenter.load())
@@ -49,7 +52,9 @@ class ReadAheadTask(Task):
         if not request.boxes:
             yield "The network is ready."
         planes = [box.plane(request.settings.axis) for box in request.boxes]
-        outwards = segmenter.encode_outwards(prepared, self._start, planes, request.settings.detail)
+        outwards = segmenter.encode_outwards(
+            prepared, self._start, planes, request.settings.detail, self._unwanted.is_set
+        )
         for ready in outwards:
             yield f"Reading ahead: {ready} of {prepared.slice_count} slices are ready."
 
@@ -67,7 +72,8 @@ class ReadAheadTask(Task):
             self._state.ahead = ""
 
     def interrupt(self) -> None:
-        """Cut the encoding in flight short."""
+        """Cut the encoding in flight short, or the next one."""
+        self._unwanted.set()
         self._engine.interrupt()
 
 
