@@ -68,3 +68,21 @@ def test_all_is_done_before_the_interpreter_ends():
 
 def test_all_docks_share_one():
     assert shared_filer() is shared_filer()
+
+
+def test_a_script_that_failed_with_its_window_open_still_hands_its_work_over():
+    """Python takes the window down when no thread can be started any more."""
+    code = (
+        "from napari_medsam_lite.gui.thread.filer import Filer\n"
+        "class Window:\n"
+        "    def __init__(self):\n"
+        "        self.filer = Filer()\n"
+        "        self.filer.join()\n"
+        "        self.filer.do(lambda: print('first'))\n"
+        "    def __del__(self):\n"
+        "        assert self.filer.do(lambda: print('last') or 7).result() == 7\n"
+        "window = Window()\n"
+        "raise SystemExit(1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (1, ["first", "last"], "")

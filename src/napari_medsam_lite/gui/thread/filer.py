@@ -38,13 +38,30 @@ class Filer:
 
     def do(self, work: Callable[[], T]) -> Future[T]:
         """Do `work` after all that was handed over before, also before the last dock had left."""
+        try:
+            future = self._submit(work)
+        except RuntimeError:
+            # The interpreter is about to end: what was handed over before is done, and no thread is
+            # started any more.
+            future = _done_here(work)
+        self._last = future
+        return future
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, f"{THREAD_NAME} files")
             if self._last is not None:
                 self._executor.submit(wait, [self._last])
-        future = self._executor.submit(work)
-        self._last = future
-        return future
+        return self._executor.submit(work)
+
+
+def _done_here(work: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 @cache
