@@ -23,7 +23,7 @@ from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 SHAPE = (40, 128, 128)

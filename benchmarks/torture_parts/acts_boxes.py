@@ -9,7 +9,8 @@ import numpy as np
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.gui.viewer.box_layer import Boxes, rectangle
+from napari_medsam_lite.gui.viewer.box_layer import Boxes
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane, shown_plane, slice_count, volume_shape
 from torture_parts.stage import Stage
 

@@ -94,7 +94,7 @@ class Clicker:
 
     def draw(self) -> None:
         from napari_medsam_lite.core.boxes import Box2D
-        from napari_medsam_lite.gui.viewer.box_layer import rectangle
+        from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
         from napari_medsam_lite.gui.viewer.geometry import shown_plane
 
         stage, rng = self._stage, self._stage.random

@@ -15,7 +15,7 @@ from napari_medsam_lite.cli import main
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.io.casefile import load_case, save_case
 from napari_medsam_lite.io.formats import read_labels, read_volume, write_labels

@@ -23,7 +23,7 @@ from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.worker import THREAD_NAME
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 

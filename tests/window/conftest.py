@@ -12,7 +12,7 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.gui.thread.worker import THREAD_NAME
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 MOVE_MS = 25  # vispy drops moves that come less than 10 ms after the last one

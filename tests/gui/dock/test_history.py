@@ -12,7 +12,7 @@ from napari_medsam_lite.gui.dock import history as view_module
 from napari_medsam_lite.gui.dock.history import HistoryView
 from napari_medsam_lite.gui.dock.history_table import COLUMNS, when
 from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.gui.viewer.image_layers import fingerprint_of_image
 from napari_medsam_lite.io.history import History

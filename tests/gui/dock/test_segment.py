@@ -24,7 +24,7 @@ from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.window import WINDOWS
 from napari_medsam_lite.gui.dock import controls, preset_choice
 from napari_medsam_lite.gui.dock.segment import MedSAMLiteWidget
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 NAMES = [

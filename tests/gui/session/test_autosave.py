@@ -11,7 +11,7 @@ from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.filer import Filer
 from napari_medsam_lite.gui.thread.runner import JobRunner
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.io.autosaved import JOURNAL
 from napari_medsam_lite.io.case_json import case_from_json

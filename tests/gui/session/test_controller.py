@@ -9,7 +9,7 @@ from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.volume import Source, Volume
 from napari_medsam_lite.engine.look import Look
 from napari_medsam_lite.engine.prepared import prepare_volume
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane, shown_plane
 from napari_medsam_lite.gui.viewer.image_layers import fingerprint_of_image
 

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.core.labelset import BUILT_IN, color_of
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 BOX = Box2D(2, 3, 7, 6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 DATA = np.random.default_rng(0).integers(-1000, 1000, (40, 20, 30), np.int16)

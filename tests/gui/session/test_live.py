@@ -9,7 +9,7 @@ from napari.layers import Labels
 
 from napari_medsam_lite.core.boxes import Box2D, Box3D
 from napari_medsam_lite.gui.thread.task import Task
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 BOX = Box2D(2, 3, 7, 6)

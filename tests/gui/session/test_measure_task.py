@@ -15,7 +15,7 @@ from napari_medsam_lite.engine.segmenter import Segmenter
 from napari_medsam_lite.gui.session import runs
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.measure_task import Chosen, MeasureTask
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 from napari_medsam_lite.model.weights import find_checkpoint
 

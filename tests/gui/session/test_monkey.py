@@ -12,7 +12,8 @@ from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.engine.replay import replay
 from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.gui.thread.worker import THREAD_NAME
-from napari_medsam_lite.gui.viewer.box_layer import Boxes, rectangle
+from napari_medsam_lite.gui.viewer.box_layer import Boxes
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 ACTIONS = 150

@@ -3,8 +3,9 @@ import pytest
 from napari.layers import Image
 
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer, rectangle
+from napari_medsam_lite.gui.viewer.box_layer import new_boxes_layer
 from napari_medsam_lite.gui.viewer.clicks import drop_a_click, drop_clicks
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import Plane
 
 

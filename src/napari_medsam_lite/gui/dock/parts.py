@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets import CheckBox
 from qtpy.QtWidgets import QColorDialog, QGroupBox, QLabel, QWidget
 
-from napari_medsam_lite.gui.dock import controls
+from napari_medsam_lite.gui.dock import choices, controls
 from napari_medsam_lite.gui.dock.arrange import group, plain, side_by_side
 from napari_medsam_lite.gui.dock.label_sets import LabelSetChoice
 from napari_medsam_lite.gui.dock.preset_choice import preset_choice
@@ -109,8 +109,8 @@ def live_choice(state: SessionState) -> CheckBox:
 def run_part(session: SessionController) -> QGroupBox:
     """Masks through the volume, and the way back."""
     state = session.state
-    first = controls.z_field(state, "z_from", "The first slice of the segment.")
-    last = controls.z_field(state, "z_to", "The last slice of the segment, included.")
+    first = choices.z_field(state, "z_from", "The first slice of the segment.")
+    last = choices.z_field(state, "z_to", "The last slice of the segment, included.")
     set_first = controls.button(
         "set_first",
         "First is here",
@@ -142,7 +142,7 @@ def run_part(session: SessionController) -> QGroupBox:
         ("Slices", side_by_side(first, QLabel("to"), last)),
         side_by_side(set_first, set_last),
         ("Way", direction),
-        ("Overlap", controls.overlap_choice(state)),
+        ("Overlap", choices.overlap_choice(state)),
         keep,
         _run_buttons(session),
         controls.progress_bar(state),
@@ -162,12 +162,12 @@ def network_part(session: SessionController) -> QWidget:
         "to build, or that this processor only emulates, are left out.",
         session.measure_presets,
     )
-    ahead = side_by_side(controls.read_ahead_choice(state), controls.on_disk_choice(state))
+    ahead = side_by_side(choices.read_ahead_choice(state), choices.on_disk_choice(state))
     part = plain(
-        ("Detail", controls.detail_choice(state)),
-        ("Step", controls.step_choice(state)),
+        ("Detail", choices.detail_choice(state)),
+        ("Step", choices.step_choice(state)),
         ("Preset", preset_choice(state)),
-        ("Device", controls.device_choice(state)),
+        ("Device", choices.device_choice(state)),
         measure,
         ahead,
     )

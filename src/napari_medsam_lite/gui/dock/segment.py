@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
-from napari_medsam_lite.gui.dock import controls, parts
+from napari_medsam_lite.gui.dock import choices, controls, parts
 from napari_medsam_lite.gui.dock.arrange import folded, scrolling
 from napari_medsam_lite.gui.dock.doings import doings, keys_file, show_on_buttons
 from napari_medsam_lite.gui.dock.drawing_context import DrawingContext
@@ -88,7 +88,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
             napari_viewer, self.state, engine, ask=lambda question: _ask(owner(), question)
         )
         self.session.open()
-        self._image = controls.image_choice(self.state)
+        self._image = choices.image_choice(self.state)
         self._shortcuts = Shortcuts(
             self,
             actions_of(

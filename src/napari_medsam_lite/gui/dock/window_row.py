@@ -13,7 +13,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medsam_lite.gui.dock.controls import WheelGuard, named, narrow, window_hints
+from napari_medsam_lite.gui.dock.choices import window_hints
+from napari_medsam_lite.gui.dock.controls import WheelGuard, named, narrow
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.window_link import WindowLink
 

@@ -14,7 +14,7 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.edit import Edit
-from napari_medsam_lite.gui.viewer.box_layer import boxes_to_draw, key_boxes
+from napari_medsam_lite.gui.viewer.drawn_boxes import boxes_to_draw, key_boxes
 from napari_medsam_lite.gui.viewer.geometry import held_by, snapshot_of, volume_shape
 from napari_medsam_lite.io.case_record import CaseRecord, FileReference
 from napari_medsam_lite.io.metadata import CASE, FINGERPRINT, KEY

@@ -39,7 +39,7 @@ from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
 from napari_medsam_lite.gui.session.worklist import Worklist
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS, JobRunner, shared_runner
-from napari_medsam_lite.gui.viewer.box_layer import rectangle
+from napari_medsam_lite.gui.viewer.drawn_boxes import rectangle
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     drop_file_geometry,

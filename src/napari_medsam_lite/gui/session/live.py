@@ -19,7 +19,8 @@ from napari_medsam_lite.gui.session.request import Request, in_volume
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
 from napari_medsam_lite.gui.thread.task import Ending
-from napari_medsam_lite.gui.viewer.box_layer import Boxes, DrawnBox, drawn_boxes
+from napari_medsam_lite.gui.viewer.box_layer import Boxes
+from napari_medsam_lite.gui.viewer.drawn_boxes import DrawnBox, drawn_boxes
 
 
 class Live:

@@ -17,7 +17,7 @@ from napari_medsam_lite.core.settings import AUTO, Settings
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.task import Ending, Task
-from napari_medsam_lite.gui.viewer.box_layer import key_boxes
+from napari_medsam_lite.gui.viewer.drawn_boxes import key_boxes
 from napari_medsam_lite.gui.viewer.geometry import (
     Snapshot,
     shown_plane,

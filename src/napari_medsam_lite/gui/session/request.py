@@ -15,7 +15,8 @@ from napari_medsam_lite.core.segmentation import Segment, group_by_label
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import Direction, SessionState
-from napari_medsam_lite.gui.viewer.box_layer import DrawnBox, drawn_boxes, selected_rows
+from napari_medsam_lite.gui.viewer.box_layer import selected_rows
+from napari_medsam_lite.gui.viewer.drawn_boxes import DrawnBox, drawn_boxes
 from napari_medsam_lite.gui.viewer.geometry import (
     Plane,
     Snapshot,
