@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.settings import Detail
 from napari_medsam_lite.engine.detail import choose_looks
 from napari_medsam_lite.engine.joined import boxes_for, join
-from napari_medsam_lite.engine.look import Look
+from napari_medsam_lite.engine.look import Look, corners_of
+from napari_medsam_lite.engine.prepared import PreparedVolume
 from napari_medsam_lite.engine.propagation.route import Prompt
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
@@ -39,6 +42,23 @@ class Reply:
 
 Network = Callable[[Sequence[Question]], list[Reply]]
 """One reply a question."""
+
+
+def prompts_on(prepared: PreparedVolume, index: int, boxes: Sequence[Box2D]) -> list[Prompt]:
+    """A prompt for each box on slice `index`, clipped to it.
+
+    Raises
+    ------
+    PromptError
+        If the slice does not exist, or a box lies outside it or has no area.
+    """
+    if not 0 <= index < prepared.slice_count:
+        last = prepared.slice_count - 1
+        raise PromptError(f"There is no slice {index}; the volume has 0..{last}.")
+    height, width = prepared.frame.height, prepared.frame.width
+    axes = "zyx".replace("zyx"[prepared.axis], "")
+    corners = [corners_of(box.clip(height, width, axes)) for box in boxes]
+    return [Prompt(index, each, each) for each in corners]
 
 
 def answer(

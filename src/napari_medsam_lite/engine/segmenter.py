@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from napari_medsam_lite.acceleration.backend import Backend, Progress, silent
 from napari_medsam_lite.core.boxes import Box2D
-from napari_medsam_lite.core.errors import PromptError
 from napari_medsam_lite.core.frame import Patch
 from napari_medsam_lite.core.segmentation import Segment
 from napari_medsam_lite.core.settings import AUTO, Detail, Settings, slices_a_step
@@ -23,6 +22,7 @@ from napari_medsam_lite.engine.answers import (
     Reply,
     answer,
     answer_once,
+    prompts_on,
     remembering,
 )
 from napari_medsam_lite.engine.cache import EmbeddingCache
@@ -282,20 +282,3 @@ class Segmenter:
                 return [(frame.mask_to_image(r.logits[0]), float(r.scores[0])) for r in replies]
 
         return decode
-
-
-def prompts_on(prepared: PreparedVolume, index: int, boxes: Sequence[Box2D]) -> list[Prompt]:
-    """A prompt for each box on slice `index`, clipped to it.
-
-    Raises
-    ------
-    PromptError
-        If the slice does not exist, or a box lies outside it or has no area.
-    """
-    if not 0 <= index < prepared.slice_count:
-        last = prepared.slice_count - 1
-        raise PromptError(f"There is no slice {index}; the volume has 0..{last}.")
-    height, width = prepared.frame.height, prepared.frame.width
-    axes = "zyx".replace("zyx"[prepared.axis], "")
-    corners = [corners_of(box.clip(height, width, axes)) for box in boxes]
-    return [Prompt(index, each, each) for each in corners]

@@ -9,11 +9,11 @@ from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
-from napari_medsam_lite.engine.steps import LabelArray, step_to
+from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.engine.undo import UndoStack
 from napari_medsam_lite.gui.session.desk_boxes import DeskBoxes
 from napari_medsam_lite.gui.session.desk_labels import DeskLabels
-from napari_medsam_lite.gui.session.edit import Edit, Written
+from napari_medsam_lite.gui.session.edit import Edit
 from napari_medsam_lite.gui.viewer.box_layer import Boxes
 from napari_medsam_lite.gui.viewer.geometry import held_by, slice_count
 from napari_medsam_lite.gui.viewer.label_layer import (
@@ -61,13 +61,13 @@ class Desk:
         self.under_way: Learn | None = None
         """Adds what a run that has not ended yet has painted and was asked."""
         self._edits, self._changed, self._drawn = edits, changed, drawn
-        self._drawing: DeskBoxes | None = None
+        self.drawing: DeskBoxes | None = None
         self._moving: Edit | None = None
 
     @property
     def boxes(self) -> Shapes | None:
         """The layer of the boxes, if there is one."""
-        return None if self._drawing is None else self._drawing.layer
+        return None if self.drawing is None else self.drawing.layer
 
     @property
     def labels(self) -> Labels | None:
@@ -83,9 +83,9 @@ class Desk:
         """Take a layer of the image's on."""
         self.detach(layer)
         if isinstance(layer, Shapes):
-            self._drawing = DeskBoxes(layer, self.take_boxes, self._follow_move)
-            _, self.segmentation = self._take_segments(self._drawing)
-            self._drawing.begin()
+            self.drawing = DeskBoxes(layer, self.take_boxes, self._follow_move)
+            _, self.segmentation = self._take_segments(self.drawing)
+            self.drawing.begin()
         elif isinstance(layer, Labels):
             self.masks = DeskLabels(
                 layer,
@@ -100,9 +100,9 @@ class Desk:
 
     def detach(self, layer: Layer) -> None:
         """Let go of a layer of the same kind as `layer`."""
-        if isinstance(layer, Shapes) and self._drawing is not None:
-            self._drawing.close()
-            self._drawing = self._moving = None
+        if isinstance(layer, Shapes) and self.drawing is not None:
+            self.drawing.close()
+            self.drawing = self._moving = None
         elif isinstance(layer, Labels) and self.masks is not None:
             self.masks.close()
             self.masks = None
@@ -118,8 +118,8 @@ class Desk:
     def show(self, segmentation: Segmentation) -> None:
         """Make `segmentation` what is shown; not to be undone."""
         self.segmentation = segmentation
-        if self._drawing is not None:
-            self._drawing.dress(segmentation)
+        if self.drawing is not None:
+            self.drawing.dress(segmentation)
         if self.labels is not None:
             dress_labels(self.labels, segmentation)
         self._changed(self)
@@ -161,16 +161,11 @@ class Desk:
             For "... was taken back".
         """
         edit = self.change(segmentation, what)
-        if boxes is not None and self._drawing is not None:
-            edit.boxes = self._drawing.now, boxes
-            self._drawing.put(boxes)
+        if boxes is not None and self.drawing is not None:
+            edit.boxes = self.drawing.now, boxes
+            self.drawing.put(boxes)
         if volumes and self.masks is not None:
-            self.masks.make_room([max(1, *(int(v.max(initial=0)) for v in volumes.values()))])
-            for leading, labels in volumes.items():
-                volume = self.masks.volume(leading)
-                step = step_to(labels.reshape(volume.shape), volume)
-                edit.written.append(Written(step, leading))
-            self.masks.show(edit.written)
+            edit.written += self.masks.put(volumes)
         self._edits.trim()
         self.show(segmentation)
         return edit
@@ -191,18 +186,6 @@ class Desk:
             limited = replace(segment, ranges={**segment.ranges, axis: (first, last)})
             self.change(self.segmentation.put(limited), "the range", again=True)
 
-    def without_boxes_of(self, number: int) -> Boxes | None:
-        """The boxes that are left once those of a segment are removed, which is done now."""
-        if self._drawing is None:
-            return None
-        self._drawing.remove_of(number)
-        return self._drawing.known
-
-    @property
-    def slice_count(self) -> int:
-        """Slices across the first axis."""
-        return slice_count(self.image, 0)
-
     @property
     def highest(self) -> int:
         """The highest label that any voxel bears."""
@@ -218,7 +201,7 @@ class Desk:
         """What was done last, by its serial; segments and boxes: others after every change."""
         found = self._edits.undoable(self.image), self._edits.redoable(self.image)
         last = max((edit.serial for edit in found if edit is not None), default=0)
-        return last, self.segmentation, None if self._drawing is None else self._drawing.known
+        return last, self.segmentation, None if self.drawing is None else self.drawing.known
 
     def learn(self, edit: Edit, learnt: Learn) -> None:
         """More is known of masks since `edit`, which was not the last one perhaps."""
@@ -242,8 +225,8 @@ class Desk:
                 volume = self.masks.volume(part.leading)
                 (part.step.revert if back else part.step.repeat)(volume)
         boxes = edit.boxes[0 if back else 1]
-        if boxes is not None and self._drawing is not None:
-            self._drawing.put(boxes)
+        if boxes is not None and self.drawing is not None:
+            self.drawing.put(boxes)
         wanted = (edit.before if back else edit.after).seen_as(self.segmentation)
         self.show(self._with_kept(wanted))
         if written and self.masks is not None:
@@ -251,7 +234,7 @@ class Desk:
 
     def _with_kept(self, wanted: Segmentation) -> Segmentation:
         """With the segments besides whose voxels or boxes no edit has made: they stay too."""
-        boxed = set() if self._drawing is None else self._drawing.now.numbers
+        boxed = set() if self.drawing is None else self.drawing.now.numbers
         for segment in self.segmentation.segments:
             number = segment.number
             if wanted.get(number) is None:
@@ -263,9 +246,9 @@ class Desk:
 
     def _follow_move(self) -> None:
         """Tell where a box is now, as one edit from the press to the release."""
-        if self._drawing is None:
+        if self.drawing is None:
             return
-        now, known = self._drawing.now, self._drawing.known
+        now, known = self.drawing.now, self.drawing.known
         if now == (known if self._moving is None else self._moving.boxes[1]):
             return
         if self._moving is None:
@@ -286,10 +269,11 @@ class Desk:
 
     def _take_case(self, layer: Labels) -> None:
         """Know what the case, whose labels these are, tells of them; it is told once."""
-        case = held_by(layer).get(CASE)
+        held = held_by(layer)
+        case = held.get(CASE)
         if self.masks is None or not isinstance(case, CaseRecord):
             return
-        layer.metadata[KEY] = {n: v for n, v in held_by(layer).items() if n != CASE}
+        layer.metadata[KEY] = {n: v for n, v in held.items() if n != CASE}
         if self.segmentation.asked:
             return
         self.segmentation = case.segmentation.named_by(self.segmentation)
@@ -299,10 +283,10 @@ class Desk:
 
     def take_boxes(self) -> None:
         """Number and colour the boxes as they are, and tell what a person did to them."""
-        if self._drawing is None:
+        if self.drawing is None:
             return
-        before, after = self._take_segments(self._drawing)
-        known, now = self._drawing.look()
+        before, after = self._take_segments(self.drawing)
+        known, now = self.drawing.look()
         if now == known and self._moving is None:
             if after != before:
                 self.show(after)

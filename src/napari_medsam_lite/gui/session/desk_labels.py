@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_medsam_lite.engine.painting import room_for
-from napari_medsam_lite.engine.steps import LabelArray, planes_across
+from napari_medsam_lite.engine.steps import LabelArray, planes_across, step_to
 from napari_medsam_lite.engine.tally import Tally
 from napari_medsam_lite.gui.session.edit import Written
 from napari_medsam_lite.gui.viewer.brush import Brush
@@ -140,6 +140,16 @@ class DeskLabels:
             self.note(leading, self.brush.drawn_on)
         fresh, self._fresh = self._fresh, set()
         return fresh
+
+    def put(self, volumes: Mapping[tuple[int, ...], LabelArray]) -> list[Written]:
+        """Put other labels into volumes, each of the shape of one; what changed is shown."""
+        self.make_room([max(1, *(int(labels.max(initial=0)) for labels in volumes.values()))])
+        written = []
+        for leading, labels in volumes.items():
+            volume = self.volume(leading)
+            written.append(Written(step_to(labels.reshape(volume.shape), volume), leading))
+        self.show(written)
+        return written
 
     def show(self, written: Iterable[Written], thumbnail: bool = True) -> None:
         """Voxels were written, or put back: count and draw them."""

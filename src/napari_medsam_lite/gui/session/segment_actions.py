@@ -15,7 +15,7 @@ from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.writing import MaskWriter
 from napari_medsam_lite.gui.thread.runner import IN_PROGRESS
-from napari_medsam_lite.gui.viewer.box_layer import Boxes, move_boxes, selected_rows
+from napari_medsam_lite.gui.viewer.box_layer import move_boxes, selected_rows
 from napari_medsam_lite.gui.viewer.geometry import shown_plane, slice_count
 
 
@@ -164,19 +164,20 @@ class SegmentActions:
         if self._state.busy:
             raise MedSAMLiteError(IN_PROGRESS)
         writers = self._erased(desk, number)
-        before = None if desk.boxes is None else Boxes.of(desk.boxes)
+        before = None if desk.drawing is None else desk.drawing.now
         edit = desk.change(desk.segmentation.drop(number), f"the deletion of {segment.title}")
         for writer in writers:
             writer.keep_with(edit, Asked("deletion", Settings(), numbers=(number,)))
-        if before is not None:
-            edit.boxes = before, desk.without_boxes_of(number)
+        if desk.drawing is not None:
+            desk.drawing.remove_of(number)
+            edit.boxes = before, desk.drawing.known
 
     def _erased(self, desk: Desk, number: int) -> list[MaskWriter]:
         """What erased the segment from each volume."""
         writers = []
         for leading in desk.masks.volumes() if desk.masks is not None else ():
             writer = MaskWriter(desk, 0, [number], "overwrite", False, leading)
-            for index in range(desk.slice_count):
+            for index in range(slice_count(desk.image, 0)):
                 writer.erase(number, index)
             if writer.has_written:
                 writers.append(writer)
