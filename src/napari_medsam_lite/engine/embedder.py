@@ -31,7 +31,7 @@ class Embedder:
     """
 
     def __init__(self, backend: LazyBackend, cache: EmbeddingCache) -> None:
-        self._backend, self._cache = backend, cache
+        self._backend, self.cache = backend, cache
         self._recent = RecentLooks()
 
     def embed(
@@ -53,7 +53,7 @@ class Embedder:
             backend = self._backend.load()
         with timings.stage("cache"):
             keys = {look: self._key(prepared, look) for look in looks}
-            found = {look: self._cache.get(key, backend) for look, key in keys.items()}
+            found = {look: self.cache.get(key, backend) for look, key in keys.items()}
         missing = sorted(
             (look for look, embedding in found.items() if embedding is None),
             key=lambda look: (look.frame.side, look.index),
@@ -68,13 +68,13 @@ class Embedder:
             timings.slices_encoded += len(batch)
             with timings.stage("cache"):
                 for look, embedding in zip(batch, embeddings, strict=True):
-                    found[look] = self._cache.put(keys[look], embedding, backend)
+                    found[look] = self.cache.put(keys[look], embedding, backend)
         self._recent.remember(looks)
         return [found[look] for look in looks]
 
     def holds(self, prepared: PreparedVolume, look: Look) -> bool:
         """Whether the embedding of `look` is in memory."""
-        return self._key(prepared, look) in self._cache
+        return self._key(prepared, look) in self.cache
 
     def nearest(self, prepared: PreparedVolume, wanted: Look, box: Corners) -> Look | None:
         """Of the looks in memory that show `box`, the one most like `wanted`; None without any."""

@@ -64,8 +64,16 @@ class Segmenter:
         cache: EmbeddingCache | None = None,
     ) -> None:
         self._backend = LazyBackend(Choice(preset, device, checkpoint))
-        self.cache = EmbeddingCache() if cache is None else cache
-        self._embedder = Embedder(self._backend, self.cache)
+        self._embedder = Embedder(self._backend, EmbeddingCache() if cache is None else cache)
+
+    @property
+    def cache(self) -> EmbeddingCache:
+        """Where embeddings are kept; another one can be given."""
+        return self._embedder.cache
+
+    @cache.setter
+    def cache(self, cache: EmbeddingCache) -> None:
+        self._embedder.cache = cache
 
     def use(
         self,
