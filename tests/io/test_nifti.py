@@ -245,7 +245,9 @@ def test_a_flipped_byte_is_found(tmp_path, place):
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello" * 1000, b"\x1f\x8bnope" * 100, gzip.compress(b"hello" * 1000)]
+    "content",
+    [b"hello" * 1000, b"\x1f\x8bnope" * 100, gzip.compress(b"hello" * 1000)],
+    ids=["text", "no gzip", "gzip of text"],  # gzip tells the time
 )
 def test_other_files(tmp_path, content):
     path = tmp_path / "ct.nii.gz"
