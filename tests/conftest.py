@@ -13,6 +13,17 @@ import pytest
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 WAIT_MS = 60_000
+LONGEST = ("test_torture.py", "acceleration", "window", "parity")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: of two processes none is left with one at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        parts = item.path.relative_to(Path(__file__).parent).parts
+        return next((n for n, name in enumerate(LONGEST) if name in parts), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

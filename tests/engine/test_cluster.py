@@ -154,3 +154,19 @@ def test_a_scheduler_that_stays_away_is_told(cluster, work, tmp_path, monkeypatc
     told = {str(each.error) for each in outcomes if each.error}
     (sentence,) = told
     assert "was lost and did not come back; the same command again does what is left" in sentence
+
+
+def test_a_client_that_fails_as_it_is_closed_loses_no_case(cluster, work, tmp_path, monkeypatch):
+    """Seen where it looked for its old scheduler at that moment."""
+    from distributed import Client
+
+    close = Client.close
+
+    def fails(client, *args, **kwargs):
+        close(client, *args, **kwargs)
+        raise RuntimeError("ConnectionPool is closed")
+
+    monkeypatch.setattr(Client, "close", fails)
+    cases = [tmp_path / f"{i}.txt" for i in range(3)]
+    found = list(run_on_cluster(work.leave_a_mark, cases, cluster.address))
+    assert [outcome.error for outcome in found] == [None] * 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -42,7 +43,7 @@ def run_on_cluster(
     client, left, losses = _client(address), list(cases), 0
     while True:
         lost: list[Item] = []
-        with client:
+        with _closing(client):
             for answer in _with_second_tries(client, work, left):
                 if isinstance(answer[2], LostClusterError):
                     lost.append(answer[0])
@@ -88,6 +89,15 @@ def _client(address: str) -> Any:
         raise BackendUnavailableError(
             f"No Dask scheduler answers at '{address}'; an address is like tcp://192.168.0.7:8786."
         ) from error
+
+
+@contextmanager
+def _closing(client: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(OSError, RuntimeError):  # it was looking for a scheduler that is gone
+            client.close()
 
 
 def _client_again(address: str) -> Any:
