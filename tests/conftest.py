@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first: of two processes none is left with one at the end."""
 
     def rank(item: pytest.Item) -> int:
-        parts = item.path.relative_to(Path(__file__).parent).parts
+        parts = item.nodeid.partition("::")[0].split("/")
         return next((n for n, name in enumerate(LONGEST) if name in parts), len(LONGEST))
 
     items.sort(key=rank)

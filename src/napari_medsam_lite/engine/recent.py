@@ -28,22 +28,23 @@ class RecentLooks:
             self._looks.popitem(last=False)
 
     def showing(self, wanted: Look, box: Corners) -> list[Look]:
-        """Looks at the slice of `wanted` that show all of `box`, those most like it first."""
-        size = max(wanted.frame.height, wanted.frame.width)
-        longest = max(box[2] - box[0] + 1, box[3] - box[1] + 1)
+        """Looks at `wanted`'s slice that show all of `box` (voxels), those most like it first."""
+        size, longest = _width(wanted), max(box[2] - box[0] + 1, box[3] - box[1] + 1)
 
         def unlikeness(look: Look) -> tuple[bool, float]:
-            other = max(look.frame.height, look.frame.width)
-            return look != wanted, abs(math.log(other / size))
+            return look != wanted, abs(math.log(_width(look) / size))
 
         found = [
             look
             for look in self._looks
-            if look.index == wanted.index
-            and _shows(look, box)
-            and max(look.frame.height, look.frame.width) <= WIDEST * longest
+            if look.index == wanted.index and _shows(look, box) and _width(look) <= WIDEST * longest
         ]
         return sorted(found, key=unlikeness)
+
+
+def _width(look: Look) -> int:
+    """The longer side of a look, in voxels."""
+    return max(look.frame.height, look.frame.width)
 
 
 def _shows(look: Look, box: Corners) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.boxes import Box2D
+from napari_medsam_lite.io.formats import read_label_volume
 
 BOX = Box2D(2, 3, 9, 10)
 
@@ -117,3 +118,12 @@ def test_what_a_person_paints_meanwhile_stays(session, mouse):
     mouse.release()
     assert labels.data[4, 18, 28] == 1
     assert corners(session) == (4, 5, 18, 28)
+
+
+def test_nothing_rough_is_saved(session, mouse, qtbot, tmp_path):
+    before = session.desks.chosen().labels.data.copy()
+    mouse.move(2)
+    mouse.wait()
+    session.saving.save(tmp_path / "labels.nii.gz")
+    qtbot.waitUntil(lambda: not session.state.busy)
+    np.testing.assert_array_equal(read_label_volume(tmp_path / "labels.nii.gz").data, before)

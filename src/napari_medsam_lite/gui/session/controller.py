@@ -17,6 +17,7 @@ from napari_medsam_lite.core.segmentation import Segmentation
 from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.gui.session.autosave import Autosave
 from napari_medsam_lite.gui.session.case_ahead import CaseAhead
+from napari_medsam_lite.gui.session.desk import Desk
 from napari_medsam_lite.gui.session.desks import Desks
 from napari_medsam_lite.gui.session.engine import SessionEngine
 from napari_medsam_lite.gui.session.history import SessionHistory
@@ -139,11 +140,11 @@ class SessionController:
             self._settings,
             self.runs.start,
             ask,
-            self.autosave.saving,
+            self._saving,
             self.history.rows_of,
         )
         self.pictures = Pictures(
-            viewer, state, self.desks.adopted, self.runs.snapshot, self._settings, self.runs.start
+            viewer, state, self._to_draw, self.runs.snapshot, self._settings, self.runs.start
         )
         self.past_runs = HistoryActions(
             viewer, state, self.history, self.desks, self.runs, self.pictures, self.told
@@ -322,6 +323,14 @@ class SessionController:
         self.runs.snapshot()
         self.desks.adopt(image)
         return image
+
+    def _saving(self, desk: Desk) -> Callable[[], None]:
+        self.runs.live.take_rough_back()
+        return self.autosave.saving(desk)
+
+    def _to_draw(self) -> Desk:
+        self.runs.live.take_rough_back()
+        return self.desks.adopted()
 
     def _settings(self) -> Settings:
         """The choices as they are now; across the first axis where no slices are shown."""

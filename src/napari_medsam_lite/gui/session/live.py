@@ -118,6 +118,10 @@ class Live:
         self._preview.clear(redraw=True)
         self._wanted, self._latest, self._on_the_way = {}, None, set()
 
+    def take_rough_back(self) -> None:
+        """The labels are about to be read: of a box that moves, its last right mask counts."""
+        self._preview.clear(redraw=True)
+
     @property
     def waits(self) -> bool:
         """Whether an answer is on its way."""

@@ -109,6 +109,7 @@ class ReadAhead:
 
     def close(self) -> None:
         """Stop, and listen to the viewer no more."""
+        self._pressed = False
         self.stop()
         if self._on_press in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_press)

@@ -44,8 +44,8 @@ class Saving:
     ask : callable
         Puts a question to the user that is answered by yes or no.
     saving : callable
-        Is told the desk when its labels are taken down; what it returns is called when they are
-        saved.
+        Is told the desk as its labels are about to be taken down; what it returns is called when
+        they are saved.
     history : callable
         See `ToSave`.
     """
@@ -111,13 +111,13 @@ class Saving:
         desk = self._desks.adopted()
         if empty:
             self._desks.labelled(desk)
+        saved = self._saving(desk)
         wanted = to_save(desk, Path(path), each, self._case_of(desk), empty)
         if each and not self._may_replace(wanted):
             return
         fingerprint = fingerprint_later(desk.image)
         wanted = replace(wanted, history=self._history, fingerprint=fingerprint)
         self._last[desk.image] = wanted.path
-        saved = self._saving(desk)
 
         def told(all_of_it: bool) -> None:
             if all_of_it:
