@@ -160,13 +160,16 @@ def test_a_client_that_fails_as_it_is_closed_loses_no_case(cluster, work, tmp_pa
     """Seen where it looked for its old scheduler at that moment."""
     from distributed import Client
 
-    close = Client.close
+    close, failed = Client.close, []
 
     def fails(client, *args, **kwargs):
         close(client, *args, **kwargs)
-        raise RuntimeError("ConnectionPool is closed")
+        if not failed:  # not again when the client is collected
+            failed.append(client)
+            raise RuntimeError("ConnectionPool is closed")
 
     monkeypatch.setattr(Client, "close", fails)
     cases = [tmp_path / f"{i}.txt" for i in range(3)]
     found = list(run_on_cluster(work.leave_a_mark, cases, cluster.address))
     assert [outcome.error for outcome in found] == [None] * 3
+    assert failed

@@ -2,7 +2,8 @@ import pytest
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.frame import FRAME, ModelFrame
-from napari_medsam_lite.engine.detail import CLOSE_SIDE, SHARED_FROM, choose_looks
+from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.engine.detail import CLOSE_SIDE, SHARED_FROM, choose_looks, sides_of
 from napari_medsam_lite.engine.look import Look, corners_of
 from napari_medsam_lite.engine.propagation.route import Prompt
 
@@ -31,9 +32,20 @@ def test_many_large_objects_share_the_whole_slice_and_small_ones_do_not():
     assert look.frame.side == CLOSE_SIDE
 
 
-def test_where_voxels_are_large_already_many_share_the_whole_slice():
+@pytest.mark.parametrize("crowd", [1, SHARED_FROM])
+def test_where_the_frame_enlarges_voxels_the_whole_slice_is_shown(crowd):
     coarse = ModelFrame(101, 122)
-    assert looks("auto", Box2D(40, 40, 52, 50), SHARED_FROM, coarse) == (Look.whole(3, coarse),)
+    assert looks("auto", Box2D(40, 40, 52, 50), crowd, coarse) == (Look.whole(3, coarse),)
+    assert all(look.frame.side == CLOSE_SIDE for look in looks("close", SMALL, crowd, coarse))
+
+
+@pytest.mark.parametrize("detail", ["auto", "close", "whole"])
+@pytest.mark.parametrize("crowd", [1, SHARED_FROM])
+@pytest.mark.parametrize("whole", [WHOLE, ModelFrame(101, 122)])
+@pytest.mark.parametrize("box", [SMALL, Box2D(10, 10, 90, 90)])
+def test_no_side_is_needed_that_was_not_foretold(detail, crowd, whole, box):
+    foretold = sides_of(Settings(detail=detail), whole, crowd)
+    assert {look.frame.side for look in looks(detail, box, crowd, whole)} <= set(foretold)
 
 
 def test_close_looks_cost_less_than_a_whole_one():

@@ -113,7 +113,7 @@ class CaseRunner:
         volume = _with_spacing(case.volume, self.job.spacing)
         predictor.set_volume(volume, None if s.window == AUTO else s.window, s.axis)
         boxes = in_voxels(self.job.boxes, case.volume) or tuple(case.boxes)
-        labels, slices = self._labels(predictor, case, boxes)
+        labels, slices = self._labels(predictor, volume, case, boxes)
         seconds = {
             "read": read_seconds,
             **predictor.timings.seconds,
@@ -177,15 +177,17 @@ class CaseRunner:
         return Done(report, *line_of(volume, answer.labels, run, report, how))
 
     def _labels(
-        self, predictor: VolumePredictor, case: Case, boxes: Sequence[Box3D]
+        self, predictor: VolumePredictor, volume: Volume, case: Case, boxes: Sequence[Box3D]
     ) -> tuple[NDArray[Any], list[SliceRecord]]:
         """The labels, and what is known of each mask where boxes were the prompts."""
         from napari_medsam_lite.engine.detail import sides_of
+        from napari_medsam_lite.engine.prepared import frame_across
 
         settings, ids = self.job.settings, list(self._names(boxes, case))
         slices: list[SliceRecord] = []
         if boxes:
-            predictor.load(_tell, sides_of(settings, len(ids)))
+            whole = frame_across(volume.shape, volume.spacing, settings.axis)
+            predictor.load(_tell, sides_of(settings, whole, len(ids)))
             labels = predictor.segment_volume(
                 boxes,
                 overlap=settings.overlap,

@@ -1,6 +1,6 @@
 """The square frame that the network sees, 256 x 256 as published, and the way there and back.
 
-The longest side of a slice becomes 256 pixels, or 128 or 192 where that is enough; the rest is
+The longest side of a slice becomes 256 pixels, or fewer where that is enough; the rest is
 padded at the right and bottom. Where voxels are not square (coronal slices of thick axial ones),
 the frame shows true proportions, unless it is asked to be as published.
 
@@ -25,7 +25,7 @@ from napari_medsam_lite.core.boxes import Box2D, tight_box
 FRAME = 256
 """Pixels of a side, as published."""
 
-SIDES = (128, 192, 256)
+SIDES = (96, 128, 192, 256)
 """The sides that the network is run at; a smaller one costs by its area."""
 
 STRIDE = 4

@@ -7,16 +7,16 @@ from napari_medsam_lite.core.settings import AUTO, Detail, Settings
 from napari_medsam_lite.engine.look import Corners, Look, look_around
 from napari_medsam_lite.engine.propagation.route import Prompt
 
-CLOSE_SIDE = 128
-"""A quarter of the published frame's work; a larger one sees no more of a look."""
+CLOSE_SIDE = 96
+"""A seventh of the published frame's work; a larger one sees no more of a look."""
 
-ONE_LOOK = (3.0,)
+ONE_LOOK = (2.5,)
 """How many times wider than the box a look is."""
 
-JOINED_LOOKS = (1.5, 2.0, 3.0)
+JOINED_LOOKS = (2.0, 2.5)
 """Together less work than one whole slice, and the best for one object (docs/quality.md)."""
 
-SHARED_FROM = 4
+SHARED_FROM = 6
 """So many masks on a slice, and one whole look costs no more than a close one for each."""
 
 SEEN_WELL = 48
@@ -40,8 +40,7 @@ def choose_looks(detail: Detail, prompt: Prompt, whole: ModelFrame, crowd: int) 
     crowd : int
         How many masks the slice is asked for; they can share a whole look.
     """
-    shared = detail == AUTO and crowd >= SHARED_FROM and _is_seen_well(prompt.box, whole)
-    if detail == "whole" or shared:
+    if detail == "whole" or (detail == AUTO and _whole_is_best(prompt.box, whole, crowd)):
         return (Look.whole(prompt.index, whole),)
     return tuple(
         look_around(prompt.index, prompt.around, whole, factor, CLOSE_SIDE)
@@ -49,15 +48,26 @@ def choose_looks(detail: Detail, prompt: Prompt, whole: ModelFrame, crowd: int) 
     )
 
 
-def sides_of(settings: Settings, segments: int) -> tuple[int, ...]:
-    """The frames' sides that a run of so many segments is likely to need."""
+def sides_of(settings: Settings, whole: ModelFrame, segments: int) -> tuple[int, ...]:
+    """The frames' sides that a run of so many segments is likely to need.
+
+    `whole` is the frame of the whole slice.
+    """
     if settings.propagation == "published" or settings.detail == "whole":
+        return (FRAME,)
+    if settings.detail == AUTO and _is_enlarged(whole):
         return (FRAME,)
     may_share = settings.detail == AUTO and segments >= SHARED_FROM
     return (CLOSE_SIDE, FRAME) if may_share else (CLOSE_SIDE,)
 
 
-def _is_seen_well(box: Corners, whole: ModelFrame) -> bool:
+def _whole_is_best(box: Corners, whole: ModelFrame, crowd: int) -> bool:
+    if _is_enlarged(whole):
+        return True
     rows, columns = whole.scales
     size = max((box[2] - box[0] + 1) * rows, (box[3] - box[1] + 1) * columns)
-    return bool(size >= SEEN_WELL or columns >= PIXELS_A_VOXEL)
+    return bool(crowd >= SHARED_FROM and size >= SEEN_WELL)
+
+
+def _is_enlarged(whole: ModelFrame) -> bool:
+    return whole.scales[1] >= PIXELS_A_VOXEL

@@ -51,7 +51,7 @@ class PreparedVolume:
     @property
     def pixel_mm(self) -> tuple[float, float]:
         """(row, column) size of a voxel on a slice, in mm."""
-        return _pixel_mm(self.volume, self.axis)
+        return _pixel_mm(self.volume.spacing, self.axis)
 
     @property
     def as_published(self) -> PreparedVolume:
@@ -70,7 +70,9 @@ class PreparedVolume:
         """
         if axis == self.axis:
             return self
-        return replace(self, axis=axis, frame=_frame(self.volume, axis))
+        return replace(
+            self, axis=axis, frame=frame_across(self.volume.shape, self.volume.spacing, axis)
+        )
 
     def encoder_frames(self, looks: Sequence[Look]) -> NDArray[np.float32]:
         """What `looks` of one side show, as the encoder takes it: (B, 3, side, side) in [0, 1].
@@ -120,19 +122,30 @@ def prepare_volume(
     UnsupportedImageError
         If the axis or the window does not fit, or the volume holds NaN or infinite voxels.
     """
-    frame, chosen = _frame(volume, axis), parse_window(window, volume)
+    frame = frame_across(volume.shape, volume.spacing, axis)
+    chosen = parse_window(window, volume)
     check_finite(volume)
     return PreparedVolume(volume, axis, chosen.fit(volume), frame)
 
 
-def _frame(volume: Volume, axis: int) -> ModelFrame:
+def frame_across(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], axis: int
+) -> ModelFrame:
+    """The frame of whole slices across `axis` of a volume of `shape` and `spacing` in mm.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If there is no such axis.
+    """
     if axis not in (0, 1, 2):
         raise UnsupportedImageError(f"The axis must be 0, 1 or 2, not {axis}.")
-    rows, columns = _pixel_mm(volume, axis)
+    height, width = (size for a, size in enumerate(shape) if a != axis)
+    rows, columns = _pixel_mm(spacing, axis)
     aspect = rows / columns
-    return ModelFrame(*volume.plane_shape(axis), 1.0 if abs(aspect - 1) < SQUARE else aspect)
+    return ModelFrame(height, width, 1.0 if abs(aspect - 1) < SQUARE else aspect)
 
 
-def _pixel_mm(volume: Volume, axis: int) -> tuple[float, float]:
-    rows, columns = (size for a, size in enumerate(volume.spacing) if a != axis)
+def _pixel_mm(spacing: tuple[float, float, float], axis: int) -> tuple[float, float]:
+    rows, columns = (size for a, size in enumerate(spacing) if a != axis)
     return rows, columns

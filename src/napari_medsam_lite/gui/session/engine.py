@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_medsam_lite.acceleration.torch.preload import preload_torch
 from napari_medsam_lite.core.settings import Settings
+from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.viewer.geometry import Snapshot, to_volume
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ class SessionEngine:
         self._last: tuple[Snapshot, str, PreparedVolume] | None = None
         self._clearings = 0
 
-    def load(self, settings: Settings, tell: Tell, objects: int = 1) -> Segmenter:
-        """The segmenter as `settings` want it, loaded and ready for a run of so many `objects`.
+    def load(
+        self, settings: Settings, image: Snapshot | Volume, tell: Tell, objects: int = 1
+    ) -> Segmenter:
+        """The segmenter as `settings` want it, loaded and ready for so many `objects` of `image`.
 
         `tell` hears what takes long.
 
@@ -47,6 +50,7 @@ class SessionEngine:
             Whatever the engine refuses, in one sentence.
         """
         from napari_medsam_lite.engine.detail import sides_of
+        from napari_medsam_lite.engine.prepared import frame_across
 
         # The main thread may call `clear` meanwhile: what was begun before it is not kept.
         clearings = self._clearings
@@ -54,7 +58,8 @@ class SessionEngine:
         if clearings == self._clearings:
             self._segmenter = segmenter
         segmenter.use(settings.preset, settings.device, settings.checkpoint)
-        sides = sides_of(settings, objects)
+        whole = frame_across(image.shape, image.spacing, settings.axis)
+        sides = sides_of(settings, whole, objects)
         segmenter.load(lambda text: tell(f"{text.capitalize()}..."), sides)
         _use_disk(segmenter, settings.on_disk)
         return segmenter

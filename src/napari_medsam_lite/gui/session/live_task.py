@@ -103,7 +103,9 @@ class LiveTask(Task):
     def work(self) -> Iterator[Doing | InUse | Rough | SliceMask]:
         """Ask the network, slice by slice."""
         settings = self.request.settings
-        segmenter = self._engine.load(settings, lambda text: post(Doing(text)), len(self._numbers))
+        segmenter = self._engine.load(
+            settings, self.request.snapshot, lambda text: post(Doing(text)), len(self._numbers)
+        )
         yield InUse.of(segmenter.load())
         prepared = self._engine.prepare(self.request.snapshot, settings)
         there = [(index, box) for (_, index), boxes in self._asked for box in boxes]

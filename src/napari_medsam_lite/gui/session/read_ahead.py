@@ -45,7 +45,7 @@ class ReadAheadTask(Task):
         """Yields what computes, and how far it is."""
         self._unwanted.clear()
         request = self._request
-        segmenter = self._engine.load(request.settings, post, len(request.boxes))
+        segmenter = self._engine.load(request.settings, request.snapshot, post, len(request.boxes))
         yield InUse.of(segmenter.load())
         yield "Reading ahead..."
         prepared = self._engine.prepare(request.snapshot, request.settings)

@@ -191,8 +191,9 @@ class AheadTask(Task):
 
         boxes = tuple(found.contents.boxes)
         _, segments = group_by_label(boxes, number_names(found.names))
-        segmenter = self._engine.load(settings, lambda _: None, len(segments))
-        prepared = prepare_volume(found.contents.volume, settings.window, settings.axis)
+        volume = found.contents.volume
+        segmenter = self._engine.load(settings, volume, lambda _: None, len(segments))
+        prepared = prepare_volume(volume, settings.window, settings.axis)
         for count, _ in enumerate(segmenter.segment(prepared, segments, settings), start=1):
             yield f"The next case: {count} masks are prepared."
 

@@ -49,6 +49,14 @@ class Snapshot:
         return self.spacing, self.name, self.rgb, self.leading
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X) of the volume, one slice of a flat image."""
+        if not self.is_volume:
+            return 1, *self.data.shape[:2]
+        z, y, x = self.data.shape[len(self.leading) :]
+        return z, y, x
+
+    @property
     def is_volume(self) -> bool:
         """Whether it has slices."""
         return not self.rgb and len(self.data.shape) - len(self.leading) == 3
