@@ -30,7 +30,7 @@ OVERLAPS: dict[Overlap, str] = {
 DETAILS: dict[Detail, str] = {
     "auto": "a close look at each object; where many large ones share a slice, all of it once",
     "whole": "all of each slice, as published: small organs are seen coarsely",
-    "close": "three close looks at each object, joined: the best masks, at three times the price",
+    "close": "two close looks at each object, joined: small things better, at twice the price",
 }
 STEPS: dict[Step, str] = {
     "auto": "every 6 mm or so; in between only where the masks disagree",
