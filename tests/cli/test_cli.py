@@ -66,7 +66,7 @@ def test_nifti_in_and_out(nifti, tmp_path, ball, capsys):
     assert dice(labels[2:5] == 1, ball[1][2:5]) > 0.85
     assert (tmp_path / "o.png").stat().st_size > 1000
     assert {"read", "encode", "decode", "write", "total"} <= set(row["seconds"])
-    assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 9, "sdpa")
+    assert (row["slices_encoded"], row["boxes_decoded"], row["preset"]) == (3, 3, "sdpa")
 
 
 def test_a_run_is_in_the_history_and_is_done_again_from_there(nifti, tmp_path, capsys):

@@ -41,7 +41,7 @@ def network(monkeypatch):
     """No network: every case's labels are its boxes. Gives the names of the cases asked."""
     asked = []
 
-    def labels(self, predictor, case, boxes):
+    def labels(self, predictor, volume, case, boxes):
         asked.append(case.volume.name)
         (box,) = boxes
         found = np.zeros(case.volume.shape, np.uint8)
