@@ -131,7 +131,7 @@ def prepare_volume(
 def frame_across(
     shape: tuple[int, int, int], spacing: tuple[float, float, float], axis: int
 ) -> ModelFrame:
-    """The frame of whole slices across `axis` of a volume of `shape` and `spacing` in mm.
+    """The frame of whole slices across `axis` of a volume: (Z, Y, X) `shape`, `spacing` in mm.
 
     Raises
     ------

@@ -43,6 +43,7 @@ def test_spacing_of_a_flipped_and_rotated_affine_is_positive():
 
 def test_flat_images_become_volumes_of_one_slice():
     assert shape_of(Image(np.zeros((5, 6), np.uint8))) == (1, 5, 6)
+    assert snapshot_of(Image(np.zeros((5, 6, 3), np.uint8), rgb=True)).shape == (1, 5, 6)
     assert shape_of(Image(np.zeros((5, 6, 3), np.uint8), rgb=True)) == (1, 5, 6, 3)
     assert shape_of(Image(np.zeros((5, 6, 4), np.uint8), rgb=True)) == (1, 5, 6, 3)
 
@@ -105,7 +106,7 @@ def test_of_a_film_the_volume_shown_is_taken(lazy):
     assert snapshot.is_volume and snapshot.spacing == (3, 1, 1)
     assert snapshot.place != snapshot_of(film, (1,)).place
     volume = to_volume(snapshot)
-    assert volume.shape == (6, 4, 5) and read == []
+    assert volume.shape == snapshot.shape == (6, 4, 5) and read == []
     np.testing.assert_array_equal(volume.slices(0, [4])[0], data[2, 4])
     assert len(read) == (1 if lazy else 0)
     assert lazy or np.shares_memory(volume.data, data)

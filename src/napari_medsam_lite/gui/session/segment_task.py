@@ -105,13 +105,12 @@ class SegmentTask(Task):
         """Segment, yielding masks as they are ready."""
         request, settings = self.request, self.request.settings
         yield Doing("Loading the network...")
-        snapshot = self.request.snapshot
         segmenter = self._around.engine.load(
-            settings, snapshot, lambda text: post(Doing(text)), len(self._objects)
+            settings, request.snapshot, lambda text: post(Doing(text)), len(self._objects)
         )
         backend = segmenter.load()
         yield Doing("Reading the image...")
-        prepared = self._around.engine.prepare(snapshot, settings)
+        prepared = self._around.engine.prepare(request.snapshot, settings)
         drawn = ((b.key, b.plane(settings.axis)) for b in request.boxes if b.key is not None)
         yield Unseen(unseen(prepared, drawn))
         yield Ready(

@@ -28,7 +28,7 @@ OVERLAPS: dict[Overlap, str] = {
     "overwrite": "later masks replace what they meet, other segments too, but not locked ones",
 }
 DETAILS: dict[Detail, str] = {
-    "auto": "a close look at each object; where many large ones share a slice, all of it once",
+    "auto": "a close look at each object; all of a slice where many share it or voxels are large",
     "whole": "all of each slice, as published: small organs are seen coarsely",
     "close": "two close looks at each object, joined: small things better, at twice the price",
 }
