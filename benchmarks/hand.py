@@ -77,14 +77,18 @@ class Hand:
         self.wait(0.1)
 
     def drag(self, layer: Any, start: Any, end: Any, steps: int = 8) -> None:
-        """Drag with the left button between two places in a layer's data coordinates."""
+        """Drag with the left button between two places in a layer's data coordinates.
+
+        The mouse speeds up and slows down as a hand does (minimum jerk: Flash and Hogan, 1985).
+        """
         first, last = (np.array(self.on_screen(layer, place)) for place in (start, end))
         self._do("mousemove", *first)
         self.wait(BETWEEN_MOVES_S)
         self._do("mousedown", 1)
         self.wait(BETWEEN_MOVES_S)
-        for step in range(1, steps + 1):
-            self._do("mousemove", *np.round(first + (last - first) * step / steps).astype(int))
+        for t in np.arange(1, steps + 1) / steps:
+            way = 10 * t**3 - 15 * t**4 + 6 * t**5
+            self._do("mousemove", *np.round(first + (last - first) * way).astype(int))
             self.wait(BETWEEN_MOVES_S)
         child = self._begin("mouseup", 1)
         self.released = time.perf_counter()

@@ -1,10 +1,11 @@
-"""A box is moved without a window: what live answers take when nothing has to be drawn.
+"""A box is drawn, then moved, without a window: live answers when nothing has to be displayed.
 
     python benchmarks/live.py CASE
 
-CASE is a folder with ``ct.nii.gz`` and ``labels.nii.gz``. A corner of a box round the first label
-is moved 60 times a second for a second, and let go. Printed: masks on the way, and when the right
-one is there after the release.
+CASE is a folder with ``ct.nii.gz`` and ``labels.nii.gz``. A box is drawn round each of the first
+labels in a second, as a hand does it, each on the first slice that it is asked of. Printed: when
+its mask is there after the release. Then a corner of the first box is moved 60 times a second for a
+second, and let go. Printed: masks on the way, and when the right one is there after the release.
 """
 
 from __future__ import annotations
@@ -13,16 +14,22 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
+from napari.utils.interactions import (
+    mouse_move_callbacks,
+    mouse_press_callbacks,
+    mouse_release_callbacks,
+)
 from qtpy.QtWidgets import QApplication
 
 from napari_medsam_lite import read_volume
 from napari_medsam_lite.gui.session.controller import SessionController
 from napari_medsam_lite.gui.session.state import SessionState
 
-STEPS, STEP_S, VOXELS, ROUNDS = 60, 1 / 60, 40.0, 3
+STEPS, STEP_S, VOXELS, ROUNDS, ORGANS, MARGIN = 60, 1 / 60, 40.0, 3, 8, 2
 
 
 def main(case: Path) -> None:
@@ -33,13 +40,6 @@ def main(case: Path) -> None:
     session = SessionController(viewer, state)
     session.open()
     state.preset, state.autosave = "openvino", False
-    index = int(np.argmax((truth == 1).sum(axis=(1, 2))))
-    viewer.dims.set_current_step(0, index)
-    rows, columns = np.nonzero(truth[index] == 1)
-    low, high = (rows.min() - 2, columns.min() - 2), (rows.max() + 2, columns.max() + 2)
-    corners = np.array([[index, y, x] for y in (low[0], high[0]) for x in (low[1], high[1])], float)
-    shapes = session.layers.boxes_made(image)
-    shapes.add_rectangles(corners[[0, 1, 3, 2]])
 
     def until(holds, seconds: float = 60.0) -> None:
         end = time.perf_counter() + seconds
@@ -47,7 +47,28 @@ def main(case: Path) -> None:
             application.processEvents()
             time.sleep(0.0005)
 
-    until(lambda: "score" in state.message)
+    session.add_boxes()
+    until(lambda: state.ahead == "The network is ready.")
+    for label in [int(value) for value in np.unique(truth) if value][:ORGANS]:
+        if label > 1:
+            session.segments.begin()
+        index = int(np.argmax((truth == label).sum(axis=(1, 2))))
+        viewer.dims.set_current_step(0, index)
+        until(lambda: False, 1.0)
+        state.tell("")
+        rows, columns = np.nonzero(truth[index] == label)
+        first = np.array([index, rows.min() - MARGIN, columns.min() - MARGIN])
+        last = np.array([index, rows.max() + MARGIN, columns.max() + MARGIN])
+        released = draw(viewer, image, first, last, until)
+        until(lambda: "score" in state.message or "Nothing" in state.message)
+        print(
+            f"drawn, {last[1] - first[1]} x {last[2] - first[2]} voxels: the mask "
+            f"{1000 * (time.perf_counter() - released):.0f} ms after the release",
+            flush=True,
+        )
+    shapes = session.layers.boxes_made(image)
+    index = int(shapes.data[0][0, 0])
+    viewer.dims.set_current_step(0, index)
     desk = session.desks.chosen()
     for number in range(ROUNDS):
         until(lambda: False, 1.0)
@@ -82,6 +103,32 @@ def main(case: Path) -> None:
             flush=True,
         )
     session.close()
+
+
+def draw(viewer: ViewerModel, image: Any, first: Any, last: Any, until: Any) -> float:
+    """Drag a box with napari's own tool, as a hand does (see `hand`); when it was let go."""
+    event = SimpleNamespace(
+        button=1,
+        modifiers=(),
+        is_dragging=True,
+        handled=False,
+        dims_displayed=[1, 2],
+        view_direction=None,
+    )
+
+    def act(callbacks: Any, kind: str, at: Any) -> None:
+        event.type, event.position = kind, image.data_to_world(at)
+        for each in (viewer, viewer.layers.selection.active):
+            callbacks(each, event)
+
+    act(mouse_press_callbacks, "mouse_press", first)
+    for t in np.arange(1, STEPS + 1) / STEPS:
+        way = 10 * t**3 - 15 * t**4 + 6 * t**5
+        act(mouse_move_callbacks, "mouse_move", first + (last - first) * way)
+        until(lambda: False, STEP_S)
+    released = time.perf_counter()
+    act(mouse_release_callbacks, "mouse_release", last)
+    return released
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class FakeSegmenter:
         self.gate = threading.Semaphore(10**6)
         self.ahead = threading.Semaphore(10**6)
         self.encoded: list[int] = []
+        self.drawn: list[tuple] = []
         self.live: list[tuple] = []
         self.has_looks = False
         self.interrupted = 0
@@ -90,6 +91,11 @@ class FakeSegmenter:
                 for index in (*up, *down):
                     if index <= self.ends:
                         yield self._answer(i, index, box.plane(prepared.axis), prepared)
+
+    def encode(self, prepared, looks):
+        assert threading.current_thread().name == THREAD_NAME
+        self.drawn.append(looks)
+        self.gate.acquire()
 
     def encode_outwards(self, prepared, start, boxes, detail, unwanted):
         assert threading.current_thread().name == THREAD_NAME

@@ -105,6 +105,10 @@ class Segmenter:
         """Cut the encoding in flight short, where the backend can; from any thread."""
         self._backend.interrupt()
 
+    def encode(self, prepared: PreparedVolume, looks: Sequence[Look]) -> None:
+        """Encode what a box will need: `looks`, unless they are in the cache."""
+        self._embedder.embed(prepared, looks)
+
     def encode_outwards(
         self,
         prepared: PreparedVolume,

@@ -2,10 +2,16 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from napari.utils.interactions import (
+    mouse_move_callbacks,
+    mouse_press_callbacks,
+    mouse_release_callbacks,
+)
 
 from napari_medsam_lite.core.boxes import Box2D
 from napari_medsam_lite.core.errors import BackendUnavailableError
-from napari_medsam_lite.gui.session.read_ahead import ReadAheadTask
+from napari_medsam_lite.gui.session.read_ahead import SETTLED_MS
+from napari_medsam_lite.gui.session.read_ahead_task import DrawnTask, ReadAheadTask
 
 BOX = Box2D(4, 5, 12, 20)
 
@@ -167,3 +173,115 @@ def test_a_run_interrupts_the_encoding_ahead(session, image, segmenter, draw, fi
     segmenter.ahead.release(100)
     finish()
     assert session.state.history[0].ending == "finished"
+
+
+@pytest.fixture
+def mouse(viewer, session, image, segmenter, qtbot):
+    """Draws a box on slice 6 with napari's own tool, from (2, 3) to the places it is moved to."""
+    session.state.live, session.state.detail = True, "close"
+    viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
+    session.add_boxes()
+    qtbot.waitUntil(lambda: session.state.ahead != "")
+    event = SimpleNamespace(
+        button=1,
+        modifiers=(),
+        is_dragging=True,
+        handled=False,
+        dims_displayed=[1, 2],
+        view_direction=None,
+    )
+
+    def act(callbacks, kind, at):
+        event.type, event.position = kind, image.data_to_world((6, *at))
+        for each in (viewer, viewer.layers.selection.active):
+            callbacks(each, event)
+
+    def move(*at):
+        for _ in range(2):  # for napari tells its viewer before it moves the corner
+            act(mouse_move_callbacks, "mouse_move", at)
+
+    return SimpleNamespace(
+        press=lambda: act(mouse_press_callbacks, "mouse_press", (2, 3)),
+        move=move,
+        release=lambda: act(mouse_release_callbacks, "mouse_release", (2, 3)),
+    )
+
+
+def test_a_box_is_encoded_while_it_is_drawn(session, mouse, segmenter, runner, qtbot):
+    mouse.press()
+    mouse.move(12, 20)
+    qtbot.waitUntil(lambda: len(segmenter.drawn) == 1)
+    assert segmenter.live == [] and isinstance(runner._idle.task, DrawnTask)
+    for look in segmenter.drawn[0]:
+        rows, columns = (range(part.start, part.stop) for part in look.window)
+        assert look.index == 6
+        assert {2, 12} <= {*rows} and {3, 20} <= {*columns}
+
+
+def test_what_the_finished_box_needs_is_not_cut_short(session, mouse, segmenter, qtbot):
+    segmenter.gate._value = 0
+    mouse.press()
+    mouse.move(12, 20)
+    qtbot.waitUntil(lambda: len(segmenter.drawn) == 1)
+    before = segmenter.interrupted
+    mouse.release()
+    qtbot.waitUntil(lambda: session.runs.live.waits)
+    assert segmenter.interrupted == before
+    segmenter.gate.release(100)
+    qtbot.waitUntil(lambda: not session.runs.live.waits)
+    assert len(segmenter.drawn) == 1
+    assert [index for index, _ in segmenter.live] == [6]
+
+
+def test_what_the_box_needed_before_is_cut_short(session, mouse, segmenter, qtbot):
+    segmenter.gate._value = 0
+    mouse.press()
+    mouse.move(13, 14)
+    qtbot.waitUntil(lambda: len(segmenter.drawn) == 1)
+    mouse.move(18, 28)
+    before = segmenter.interrupted
+    mouse.release()
+    qtbot.waitUntil(lambda: session.runs.live.waits)
+    assert segmenter.interrupted == before + 1
+    segmenter.gate.release(100)
+    qtbot.waitUntil(lambda: not session.runs.live.waits)
+    assert [index for index, _ in segmenter.live] == [6]
+
+
+def test_a_box_is_not_encoded_twice(mouse, segmenter, qtbot):
+    mouse.press()
+    mouse.move(12, 20)
+    qtbot.waitUntil(lambda: len(segmenter.drawn) == 1)
+    mouse.move(12, 20)
+    qtbot.wait(SETTLED_MS + 30)
+    assert len(segmenter.drawn) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session, viewer: setattr(session.state, "read_ahead", False),
+        lambda session, viewer: setattr(session.state, "window", "lung"),
+        lambda session, viewer: setattr(viewer.layers.selection.active, "mode", "add_line"),
+    ],
+    ids=["switched off", "another window", "a line"],
+)
+def test_of_what_is_drawn_nothing_is_encoded(session, viewer, mouse, segmenter, change, qtbot):
+    change(session, viewer)
+    mouse.press()
+    mouse.move(12, 20)
+    mouse.release()
+    qtbot.wait(SETTLED_MS + 30)
+    assert segmenter.drawn == []
+
+
+def test_what_lies_outside_the_image_does_not_count(mouse, segmenter, qtbot):
+    mouse.press()
+    mouse.move(40, 50)
+    qtbot.waitUntil(lambda: len(segmenter.drawn) == 1)
+    (first, _) = segmenter.drawn[0]
+    mouse.move(19, 29)
+    qtbot.wait(SETTLED_MS + 30)
+    assert len(segmenter.drawn) == 1
+    assert (first.frame.height, first.frame.width) == (20, 30)
+    mouse.release()

@@ -13,6 +13,7 @@ from napari_medsam_lite.gui.viewer.drawn_boxes import (
     DrawnBox,
     boxes_to_draw,
     drawn_boxes,
+    drawn_last,
     key_boxes,
     rectangle,
 )
@@ -41,6 +42,17 @@ def test_what_is_drawn_on_a_film_belongs_to_its_volume(axis):
         shapes.add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(axis, 5), 4, (t,)))
     assert drawn_boxes(shapes, film, axis, leading=(3,)) == [DrawnBox(1, 5, Box2D(2, 3, 7, 6))]
     assert drawn_boxes(shapes, film, axis, leading=(0,)) == []
+
+
+def test_the_shape_that_is_being_drawn_is_the_last(image):
+    shapes = new_boxes_layer(image)
+    shapes.add_rectangles(rectangle(Box2D(2, 3, 7, 6), Plane(0, 5)))
+    shapes.add_rectangles(rectangle(Box2D(4, 9, 17, 16), Plane(0, 5)))
+    assert drawn_last(shapes, image, 0) is None
+    shapes._is_creating = True
+    drawn = drawn_last(shapes, image, 0)
+    assert (drawn.index, drawn.box) == (5, Box2D(4, 9, 17, 16))
+    assert drawn_last(shapes, image, 1) is None
 
 
 def box_of(image, corners, kind="rectangle", axis=0):

@@ -3,14 +3,14 @@
 Add boxes has the network loaded; after a run, what its boxes would need on the other slices is
 encoded, from the slice shown outwards. All that with the image, window, axis and preset of that
 moment, so that nothing is encoded that nobody asked for; another window, preset or image ends it
-until one of the two comes again. While a mouse button is down it rests, for what is drawn then is
-to be answered at once.
+until one of the two comes again. While a mouse button is down it rests, but for a box that is being
+drawn: what that needs as it is now is encoded, so that its mask is there when the button is let go.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from napari.layers import Image
@@ -18,63 +18,19 @@ from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.gui.session.engine import SessionEngine
-from napari_medsam_lite.gui.session.request import Request
-from napari_medsam_lite.gui.session.run_report import InUse
+from napari_medsam_lite.gui.session.read_ahead_task import DrawnTask, ReadAheadTask
+from napari_medsam_lite.gui.session.request import Request, in_volume
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.thread.runner import JobRunner
-from napari_medsam_lite.gui.thread.task import Ending, Task
-from napari_medsam_lite.gui.thread.worker import post
+from napari_medsam_lite.gui.viewer.drawn_boxes import drawn_last
 from napari_medsam_lite.gui.viewer.geometry import shown_plane
 from napari_medsam_lite.gui.viewer.image_layers import ImageLayers
 
 RESUME_MS = 300
 """After the button is released; an answer has begun by then."""
 
-
-class ReadAheadTask(Task):
-    """Loads the network, and encodes what the boxes of `request` need from `start` outwards."""
-
-    def __init__(
-        self, request: Request, start: int, engine: SessionEngine, state: SessionState
-    ) -> None:
-        self._request, self._start = request, start
-        self._engine, self._state = engine, state
-        self._unwanted = threading.Event()
-
-    def work(self) -> Iterator[InUse | str]:
-        """Yields what computes, and how far it is."""
-        self._unwanted.clear()
-        request = self._request
-        segmenter = self._engine.load(request.settings, request.snapshot, post, len(request.boxes))
-        yield InUse.of(segmenter.load())
-        yield "Reading ahead..."
-        prepared = self._engine.prepare(request.snapshot, request.settings)
-        if not request.boxes:
-            yield "The network is ready."
-        planes = [box.plane(request.settings.axis) for box in request.boxes]
-        outwards = segmenter.encode_outwards(
-            prepared, self._start, planes, request.settings.detail, self._unwanted.is_set
-        )
-        for ready in outwards:
-            yield f"Reading ahead: {ready} of {prepared.slice_count} slices are ready."
-
-    def on_items(self, items: list[Any]) -> None:
-        """Tell the latest."""
-        for item in items:
-            if isinstance(item, InUse):
-                self._state.in_use = item.text
-            else:
-                self._state.ahead = item
-
-    def on_ended(self, ending: Ending) -> None:
-        """A failure is not told: a run that meets it will. Nor that other work took its place."""
-        if ending.how != "finished":
-            self._state.ahead = ""
-
-    def interrupt(self) -> None:
-        """Cut the encoding in flight short, or the next one."""
-        self._unwanted.set()
-        self._engine.interrupt()
+SETTLED_MS = 50
+"""A hand that has slowed down so far is about to let go: before that, what is needed changes."""
 
 
 class ReadAhead:
@@ -95,7 +51,8 @@ class ReadAhead:
         self._viewer, self._state, self._runner = viewer, state, runner
         self._engine, self._layers = engine, layers
         self._followed: tuple[Request, Image] | None = None
-        self._task: ReadAheadTask | None = None
+        self._task: ReadAheadTask | DrawnTask | None = None
+        self._drawn: DrawnTask | None = None
         self._pressed = False
         for name in ("image", "window", "preset", "device", "on_disk"):
             getattr(state.events, name).connect(self.stop)
@@ -133,15 +90,55 @@ class ReadAhead:
         ]
 
     def _on_press(self, _: object, event: Any) -> Iterator[None]:
-        self._pressed, task = True, self._task
+        self._pressed = True
+        self._break_off()
+        yield
+        while event.type == "mouse_move":
+            self._look_at_drawn()
+            yield
+        self._look_at_drawn()  # napari tells its viewer of a move before the box has followed
+        self._encode(self._drawn)
+        self._drawn, self._pressed = None, False
+        QTimer.singleShot(RESUME_MS, self._go)
+
+    def _look_at_drawn(self) -> None:
+        """Encode what the box that is being drawn needs, if it still needs it in a moment."""
+        before, now = self._drawn, self._needed()
+        if before is None or now is None or before.looks != now.looks:
+            self._drawn = now
+            QTimer.singleShot(SETTLED_MS, lambda: self._encode(now))
+
+    def _encode(self, drawn: DrawnTask | None) -> None:
+        if drawn is None or drawn is not self._drawn or drawn is self._task:
+            return
+        self._task = drawn
+        self._runner.idle(drawn)
+
+    def _needed(self) -> DrawnTask | None:
+        """What encodes for the box that is being drawn; None if nothing is to be encoded."""
+        index = self._index()
+        if self._followed is None or index is None or self._runner.busy:
+            return None
+        request, image = self._followed
+        shapes = self._layers.boxes(image)
+        if shapes is None or shapes != self._viewer.layers.selection.active:
+            return None
+        axis = request.settings.axis
+        drawn = drawn_last(shapes, image, axis, request.snapshot.leading)
+        if drawn is None or drawn.index != index:
+            return None
+        try:
+            box = in_volume(drawn, image, axis, (index, index))
+        except MedSAMLiteError:
+            return None  # outside the image, or without an area yet
+        return DrawnTask(replace(request, boxes=(box,)), index, self._engine)
+
+    def _break_off(self) -> None:
+        """Rest, and let go of what is being encoded."""
+        task = self._task
         self._rest()
         if task is not None and not self._runner.busy:  # else it waits, and a job computes
             task.interrupt()
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._pressed = False
-        QTimer.singleShot(RESUME_MS, self._go)
 
     def _rest(self) -> None:
         if self._task is not None:

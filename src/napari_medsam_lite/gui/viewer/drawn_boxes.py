@@ -79,6 +79,20 @@ def drawn_boxes(
     return found
 
 
+def drawn_last(
+    shapes: Shapes, image: Image, axis: int, leading: tuple[int, ...] = ()
+) -> DrawnBox | None:
+    """The box around the shape that the mouse is drawing now; None if it draws none there.
+
+    Parameters as those of `drawn_boxes`.
+    """
+    if not getattr(shapes, "_is_creating", False) or not shapes.nshapes:
+        return None
+    one = Boxes((shapes.data[-1],), (str(shapes.shape_type[-1]),), shapes.features.iloc[-1:])
+    found = drawn_boxes(shapes, image, axis, one, leading)
+    return found[0] if found else None
+
+
 def key_boxes(shapes: Shapes, image: Image) -> list[KeyBox]:
     """Every box that has an area, across whatever axis and on whatever volume it lies.
 
