@@ -25,7 +25,7 @@ AFFINE = np.array([[-0.8, 0, 0, 90], [0, 0.8, 0, -120], [0, 0, 5, 7], [0, 0, 0, 
 
 
 def write_ball(path):
-    z, y, x = np.ogrid[:6, :100, :128]
+    z, y, x = np.ogrid[:6, :180, :200]
     inside = ((z - 3) / 4) ** 2 + ((y - 50) / 20) ** 2 + ((x - 65) / 25) ** 2 < 1
     hu = np.where(inside, 60, -90) + np.random.default_rng(0).normal(0, 8, inside.shape)
     nib.save(nib.Nifti1Image(hu.astype(np.int16).transpose(2, 1, 0), AFFINE), path)

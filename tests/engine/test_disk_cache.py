@@ -199,7 +199,7 @@ def test_memory_before_disk(disk):
 @pytest.fixture(scope="module")
 def case():
     """Two slices with a bright disk, and its box."""
-    z, y, x = np.ogrid[:2, :60, :80]
+    z, y, x = np.ogrid[:2, :180, :200]
     inside = ((y - 30) / 15) ** 2 + ((x - 40) / 20) ** 2 + z < 1
     hu = np.where(inside, 60, -90) + np.random.default_rng(0).normal(0, 8, inside.shape)
     return Volume(hu.astype(np.int16), (3, 1, 1)), Box3D(0, 14, 19, 1, 46, 61)

@@ -23,8 +23,8 @@ BOX = Box2D(28, 38, 72, 92)
 
 @pytest.fixture(scope="module")
 def volume():
-    """A bright ball of 60 HU in fat, (9, 100, 128)."""
-    z, y, x = np.ogrid[:9, :100, :128]
+    """A bright ball of 60 HU in fat, (9, 180, 200)."""
+    z, y, x = np.ogrid[:9, :180, :200]
     ball = ((z - 4) / 4) ** 2 + ((y - 50) / 20) ** 2 + ((x - 65) / 25) ** 2 < 1
     hu = np.where(ball, 60, -90) + np.random.default_rng(0).normal(0, 8, ball.shape)
     return Volume(hu.astype(np.int16), (3, 1, 1))
@@ -48,7 +48,7 @@ def ready(predictor, volume):
 
 def test_a_box_gives_the_ball(ready, truth):
     masks, scores = ready.predict_slice(4, [BOX, Box2D(40, 50, 60, 80)])
-    assert masks.shape == (2, 100, 128)
+    assert masks.shape == (2, 180, 200)
     assert masks.dtype == bool
     assert scores.shape == (2,)
     overlap = (masks[0] & truth[4]).sum() / (masks[0] | truth[4]).sum()

@@ -19,8 +19,8 @@ SEGMENT = Segment((Box3D(3, 28, 38, 5, 72, 92),))
 
 
 def ball(spacing=(3.0, 1.0, 1.0), depth=9):
-    """A bright ball of 60 HU in fat, (depth, 100, 128), round in mm; and its mask."""
-    z, y, x = np.ogrid[:depth, :100, :128]
+    """A bright ball of 60 HU in fat, (depth, 180, 200), round in mm; and its mask."""
+    z, y, x = np.ogrid[:depth, :180, :200]
     middle = (depth - 1) / 2
     inside = (
         ((z - middle) * spacing[0] / 22) ** 2
@@ -101,7 +101,7 @@ def test_without_boxes_nothing_is_encoded(segmenter):
 
 
 def test_encoding_outwards_until_the_cache_is_full():
-    cache = EmbeddingCache(max_bytes=3 * 2**19)
+    cache = EmbeddingCache(max_bytes=3 * 2**18)
     segmenter = Segmenter("sdpa", "cpu", cache=cache)
     assert list(segmenter.encode_outwards(prepare_volume(ball()[0]), 4, [BOX])) == [1]
     assert len(cache) == 1

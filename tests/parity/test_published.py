@@ -9,12 +9,14 @@ import pytest
 from napari_medsam_lite import Box3D, Volume, VolumePredictor
 from napari_medsam_lite.core.agreement import dice, dice_by_label
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.whole)]),
-]
+pytestmark = pytest.mark.slow
 
 LEAST_MEAN, LEAST = 0.999, 0.99
+
+
+def some_or_all(every):
+    """One of so many, or with ``-m whole`` all."""
+    return pytest.mark.parametrize("every", [every, pytest.param(1, marks=pytest.mark.whole)])
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,7 @@ def predictor():
     return VolumePredictor(preset="eager", device="cpu")
 
 
+@some_or_all(3)
 def test_flare_protocol(predictor, shared_ct, every):
     """Each slice is asked about by itself, so every third one is as good a test."""
     case = np.load(shared_ct / "CT_tseg_gts.npz")
@@ -40,8 +43,9 @@ def test_flare_protocol(predictor, shared_ct, every):
     assert min(values) >= LEAST
 
 
+@some_or_all(6)
 def test_objects_from_the_middle_slice_outwards(predictor, shared_ct, every):
-    """Each object is asked about by itself."""
+    """Each object is asked about by itself, so every sixth one is as good a test."""
     case = np.load(shared_ct / "3DBox_CT_tseg.npz")
     reference = np.load(shared_ct / "reference" / "3DBox_CT_tseg_objects.npz")
     shape = tuple(reference["shape"])

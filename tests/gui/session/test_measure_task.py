@@ -119,7 +119,7 @@ def test_measured_while_the_real_network_reads_ahead(
 
     session = open_session(SessionEngine(make))
     session.state.device = "cpu"
-    voxels = np.random.default_rng(0).integers(-1000, 1000, (2, 20, 30), np.int16)
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (2, 180, 200), np.int16)
     viewer.add_image(voxels, name="CT")
     session.add_boxes()
     viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(4, 5, 12, 16), Plane(0, 1)))
