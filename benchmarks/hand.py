@@ -77,17 +77,13 @@ class Hand:
         self.wait(0.1)
 
     def drag(self, layer: Any, start: Any, end: Any, steps: int = 8) -> None:
-        """Drag with the left button between two places in a layer's data coordinates.
-
-        The mouse speeds up and slows down as a hand does (minimum jerk: Flash and Hogan, 1985).
-        """
+        """Drag with the left button between two places in a layer's data coordinates."""
         first, last = (np.array(self.on_screen(layer, place)) for place in (start, end))
         self._do("mousemove", *first)
         self.wait(BETWEEN_MOVES_S)
         self._do("mousedown", 1)
         self.wait(BETWEEN_MOVES_S)
-        for t in np.arange(1, steps + 1) / steps:
-            way = 10 * t**3 - 15 * t**4 + 6 * t**5
+        for way in ways(steps):
             self._do("mousemove", *np.round(first + (last - first) * way).astype(int))
             self.wait(BETWEEN_MOVES_S)
         child = self._begin("mouseup", 1)
@@ -117,6 +113,11 @@ class Hand:
     @staticmethod
     def _begin(*words: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["xdotool", *map(str, words)])
+
+
+def ways(steps: int) -> list[float]:
+    """How far of its way a hand has come, in equal times: minimum jerk (Flash and Hogan, 1985)."""
+    return [10 * t**3 - 15 * t**4 + 6 * t**5 for t in np.arange(1, steps + 1) / steps]
 
 
 def scroll_to(widget: QWidget) -> None:

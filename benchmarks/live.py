@@ -3,8 +3,8 @@
     python benchmarks/live.py CASE
 
 CASE is a folder with ``ct.nii.gz`` and ``labels.nii.gz``. A box is drawn round each of the first
-labels in a second, as a hand does it, each on the first slice that it is asked of. Printed: when
-its mask is there after the release. Then a corner of the first box is moved 60 times a second for a
+labels in a second, as a hand does it, each on the label's largest slice. Printed: when its mask is
+there after the release. Then a corner of the first box is moved 60 times a second for a
 second, and let go. Printed: masks on the way, and when the right one is there after the release.
 """
 
@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from hand import ways
 from napari.components import ViewerModel
 from napari.utils.interactions import (
     mouse_move_callbacks,
@@ -49,8 +50,8 @@ def main(case: Path) -> None:
 
     session.add_boxes()
     until(lambda: state.ahead == "The network is ready.")
-    for label in [int(value) for value in np.unique(truth) if value][:ORGANS]:
-        if label > 1:
+    for number, label in enumerate(np.unique(truth[truth > 0])[:ORGANS]):
+        if number:
             session.segments.begin()
         index = int(np.argmax((truth == label).sum(axis=(1, 2))))
         viewer.dims.set_current_step(0, index)
@@ -106,7 +107,7 @@ def main(case: Path) -> None:
 
 
 def draw(viewer: ViewerModel, image: Any, first: Any, last: Any, until: Any) -> float:
-    """Drag a box with napari's own tool, as a hand does (see `hand`); when it was let go."""
+    """Drag a box with napari's own tool, as a hand does; when it was let go."""
     event = SimpleNamespace(
         button=1,
         modifiers=(),
@@ -122,8 +123,7 @@ def draw(viewer: ViewerModel, image: Any, first: Any, last: Any, until: Any) -> 
             callbacks(each, event)
 
     act(mouse_press_callbacks, "mouse_press", first)
-    for t in np.arange(1, STEPS + 1) / STEPS:
-        way = 10 * t**3 - 15 * t**4 + 6 * t**5
+    for way in ways(STEPS):
         act(mouse_move_callbacks, "mouse_move", first + (last - first) * way)
         until(lambda: False, STEP_S)
     released = time.perf_counter()

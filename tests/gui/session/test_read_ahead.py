@@ -275,6 +275,14 @@ def test_of_what_is_drawn_nothing_is_encoded(session, viewer, mouse, segmenter, 
     assert segmenter.drawn == []
 
 
+def test_a_dock_that_closes_meanwhile_encodes_nothing(session, mouse, segmenter, runner, qtbot):
+    mouse.press()
+    mouse.move(12, 20)
+    session.close()
+    qtbot.wait(SETTLED_MS + 30)
+    assert segmenter.drawn == [] and not runner.idling
+
+
 def test_what_lies_outside_the_image_does_not_count(mouse, segmenter, qtbot):
     mouse.press()
     mouse.move(40, 50)

@@ -20,7 +20,7 @@ def test_after_a_box_was_encoded_as_it_is_drawn_nothing_is_left_to_encode(detail
     request = Request("slice", snapshot_of(Image(voxels, scale=(3, 0.9, 0.8))), settings)
     box, engine = Box2D(60, 50, 110, 95), SessionEngine(Segmenter)
     around = Box3D.from_plane(box, 0, 1, 1)
-    (_,) = DrawnTask(replace(request, boxes=(around,)), 1, engine).work()
+    (_,) = DrawnTask(replace(request, boxes=(around,)), engine).work()
     segmenter = engine.load(settings, request.snapshot, print)
     prepared = engine.prepare(request.snapshot, settings)
     assert segmenter.is_encoded(prepared, 1, [box], detail)

@@ -9,7 +9,7 @@ from typing import Any
 from napari.layers import Shapes
 from qtpy.QtCore import QTimer
 
-from napari_medsam_lite.gui.viewer.box_layer import DRAWING, SELECTING
+from napari_medsam_lite.gui.viewer.box_layer import DRAWING, SELECTING, is_drawing
 from napari_medsam_lite.gui.viewer.clicks import drop_a_click
 
 
@@ -82,5 +82,5 @@ class BoxWatch:
     def _on_features(self, _: Any) -> None:
         """A person pasted boxes, or changed a box's number in napari's table of features."""
         # While a box is drawn it is not done yet; its end is told.
-        if not getattr(self._shapes, "_is_creating", False):
+        if not is_drawing(self._shapes):
             self._tell()

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from napari.layers import Image
+from napari.layers import Image, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_medsam_lite.core.errors import MedSAMLiteError
@@ -80,7 +81,7 @@ class ReadAhead:
 
     def stop(self, *_: object) -> None:
         """Read ahead no more, until the next run."""
-        self._followed = None
+        self._followed = self._drawn = None
         self._go()
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
@@ -97,41 +98,46 @@ class ReadAhead:
             self._look_at_drawn()
             yield
         self._look_at_drawn()  # napari tells its viewer of a move before the box has followed
-        self._encode(self._drawn)
+        if self._drawn is not None:
+            self._encode(self._drawn)
         self._drawn, self._pressed = None, False
         QTimer.singleShot(RESUME_MS, self._go)
 
     def _look_at_drawn(self) -> None:
         """Encode what the box that is being drawn needs, if it still needs it in a moment."""
-        before, now = self._drawn, self._needed()
-        if before is None or now is None or before.looks != now.looks:
-            self._drawn = now
-            QTimer.singleShot(SETTLED_MS, lambda: self._encode(now))
-
-    def _encode(self, drawn: DrawnTask | None) -> None:
-        if drawn is None or drawn is not self._drawn or drawn is self._task:
+        before, self._drawn = self._drawn, self._needed()
+        if self._drawn is None:
             return
-        self._task = drawn
-        self._runner.idle(drawn)
+        if before is not None and before.looks == self._drawn.looks:
+            self._drawn = before
+        else:
+            QTimer.singleShot(SETTLED_MS, partial(self._encode, self._drawn))
+
+    def _encode(self, drawn: DrawnTask) -> None:
+        """Begin `drawn` if it is what the box still needs, and was not begun."""
+        if drawn is self._drawn and drawn is not self._task:
+            self._task = drawn
+            self._runner.idle(drawn)
 
     def _needed(self) -> DrawnTask | None:
         """What encodes for the box that is being drawn; None if nothing is to be encoded."""
+        if not isinstance(self._viewer.layers.selection.active, Shapes) or self._runner.busy:
+            return None
         index = self._index()
-        if self._followed is None or index is None or self._runner.busy:
+        if self._followed is None or index is None:
             return None
         request, image = self._followed
-        shapes = self._layers.boxes(image)
-        if shapes is None or shapes != self._viewer.layers.selection.active:
-            return None
-        axis = request.settings.axis
-        drawn = drawn_last(shapes, image, axis, request.snapshot.leading)
+        shapes, axis = self._layers.boxes(image), request.settings.axis
+        drawn = (
+            None if shapes is None else drawn_last(shapes, image, axis, request.snapshot.leading)
+        )
         if drawn is None or drawn.index != index:
             return None
         try:
             box = in_volume(drawn, image, axis, (index, index))
         except MedSAMLiteError:
             return None  # outside the image, or without an area yet
-        return DrawnTask(replace(request, boxes=(box,)), index, self._engine)
+        return DrawnTask(replace(request, boxes=(box,)), self._engine)
 
     def _break_off(self) -> None:
         """Rest, and let go of what is being encoded."""

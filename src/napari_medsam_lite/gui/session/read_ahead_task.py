@@ -70,15 +70,13 @@ class DrawnTask(Task):
     Parameters
     ----------
     request : Request
-        With the box.
-    index : int
-        Its slice.
+        With the box on its slice.
     engine
         Of the session.
     """
 
-    def __init__(self, request: Request, index: int, engine: SessionEngine) -> None:
-        self._request, self._index, self._engine = request, index, engine
+    def __init__(self, request: Request, engine: SessionEngine) -> None:
+        self._request, self._engine = request, engine
         self._begun = threading.Event()
 
     @cached_property
@@ -90,9 +88,11 @@ class DrawnTask(Task):
         from napari_medsam_lite.engine.propagation.route import Prompt
 
         settings, snapshot = self._request.settings, self._request.snapshot
-        whole = frame_across(snapshot.shape, snapshot.spacing, settings.axis)
-        corners = corners_of(self._request.boxes[0].plane(settings.axis))
-        return choose_looks(settings.detail, Prompt(self._index, corners, corners), whole, 1)
+        (box,), axis = self._request.boxes, settings.axis
+        whole = frame_across(snapshot.shape, snapshot.spacing, axis)
+        corners = corners_of(box.plane(axis))
+        prompt = Prompt(box.key_slice(axis), corners, corners)
+        return choose_looks(settings.detail, prompt, whole, crowd=1)
 
     def work(self) -> Iterator[None]:
         """Encode, in one step."""

@@ -163,6 +163,11 @@ class Boxes:
         shapes.features = self.features
 
 
+def is_drawing(shapes: Shapes) -> bool:
+    """Whether the last shape is still being drawn; napari tells that nowhere else."""
+    return bool(getattr(shapes, "_is_creating", False))
+
+
 def selected_rows(shapes: Shapes | None) -> set[int]:
     """The shapes that the user picked with a selection tool.
 

@@ -15,6 +15,7 @@ from napari_medsam_lite.gui.viewer.box_layer import (
     LABEL_COLUMN,
     OPEN_SHAPES,
     Boxes,
+    is_drawing,
     segment_numbers,
     whole_numbers,
 )
@@ -86,7 +87,7 @@ def drawn_last(
 
     Parameters as those of `drawn_boxes`.
     """
-    if not getattr(shapes, "_is_creating", False) or not shapes.nshapes:
+    if not is_drawing(shapes) or not shapes.nshapes:
         return None
     one = Boxes((shapes.data[-1],), (str(shapes.shape_type[-1]),), shapes.features.iloc[-1:])
     found = drawn_boxes(shapes, image, axis, one, leading)
