@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", type=Path)
     parser.add_argument("--preset", default="openvino")
+    parser.add_argument("--device", default="cpu", help="of both ways")
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--options", nargs="*", default=[], help="more for medsam-lite segment")
     options = parser.parse_args()
@@ -33,12 +34,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder, "ours.npz")
         segment = [package, "segment", options.case, "-o", ours, "--preset", options.preset]
+        place = ["--device", options.device]
         commands = {
             "published": (
-                [f"{package}.benchmark.published", options.case, "-o", folder],
+                [f"{package}.benchmark.published", options.case, "-o", folder, *place],
                 Path(folder, options.case.name),
             ),
-            "ours": ([*segment, *(f"--{option}" for option in options.options)], ours),
+            "ours": ([*segment, *place, *(f"--{option}" for option in options.options)], ours),
         }
         seconds = {}
         for name, (command, labels) in commands.items():

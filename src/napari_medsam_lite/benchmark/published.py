@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_medsam_lite.acceleration.torch.device import resolve_device
 from napari_medsam_lite.core.case import Case
 from napari_medsam_lite.core.files import make_folder
 from napari_medsam_lite.core.frame import ModelFrame, Patch
@@ -34,8 +35,8 @@ from napari_medsam_lite.model.weights import find_checkpoint
 class PublishedScript:
     """One case, segmented as the published scripts do."""
 
-    def __init__(self, model: LiteMedSAM, case: Case) -> None:
-        self._model, self._case = model, case
+    def __init__(self, model: LiteMedSAM, case: Case, device: torch.device) -> None:
+        self._model, self._case, self._device = model.to(device), case, device
         self._volume = case.volume
         self._limits = parse_window(None, case.volume).fit(case.volume)
         self._frame = ModelFrame(*case.volume.plane_shape(0))
@@ -83,12 +84,12 @@ class PublishedScript:
     @torch.inference_mode()
     def _encode(self, index: int) -> torch.Tensor:
         frames = encoder_frames(self._volume.slices(0, [index]), self._limits, self._frame)
-        return self._model.encode(torch.from_numpy(frames.copy()))
+        return self._model.encode(torch.from_numpy(frames.copy()).to(self._device))
 
     @torch.inference_mode()
     def _decode(self, embedding: torch.Tensor, box: NDArray[np.float32]) -> tuple[Patch, float]:
-        logits, iou = self._model.decode(embedding, torch.from_numpy(box)[None])
-        return self._frame.mask_to_image(logits[0, 0].numpy()), float(iou)
+        logits, iou = self._model.decode(embedding, torch.from_numpy(box)[None].to(self._device))
+        return self._frame.mask_to_image(logits[0, 0].cpu().numpy()), float(iou)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -96,13 +97,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("inputs", nargs="+", type=Path)
     parser.add_argument("-o", "--output", required=True, type=Path)
+    parser.add_argument("--device", default="cpu", help="as in medsam-lite segment")
     args = parser.parse_args(argv)
+    device = resolve_device(args.device)
     model = load_lite_medsam(find_checkpoint())
     make_folder(args.output)
     for path in args.inputs:
         start = time.perf_counter()
         case = read_case(path)
-        labels = PublishedScript(model, case).labels()
+        labels = PublishedScript(model, case, device).labels()
         write_labels(args.output / path.name, labels, case.volume, gts=case.gts)
         print(f"{path.name} {time.perf_counter() - start:.2f} s")
 

@@ -1,10 +1,12 @@
 """What the second runtime promises besides the contract, with the real network."""
 
+import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,16 @@ def test_what_it_gave_stays(backend, frames):
     assert not np.array_equal(first, second)
     logits, _ = backend.decode_boxes([first] * 10, np.repeat(BOXES[:1], 10, axis=0))
     np.testing.assert_allclose(logits[0], logits[9], atol=0.3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a thread's cores")
+def test_its_threads_may_run_on_any_core(backend, frames):
+    """Pinned, those of every process would crowd on the first cores."""
+    backend.encode_images(frames[:1])
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {
+        frozenset(os.sched_getaffinity(0))
+    }
 
 
 def test_it_decodes_boxes_of_one_slice_together_and_answers_in_order(backend, frames):

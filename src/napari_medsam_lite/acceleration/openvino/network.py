@@ -109,9 +109,14 @@ def _batches(embeddings: Sequence[object]) -> list[list[int]]:
 
 
 def _threads() -> dict[str, str]:
-    """OpenVINO does not look at OMP_NUM_THREADS itself; worker processes divide the cores by it."""
+    """OpenVINO does not look at OMP_NUM_THREADS itself; worker processes divide the cores by it.
+
+    Nor may it pin its threads, which it does from the first core on: every process would then wait
+    for the same cores, however many are idle.
+    """
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    return {"INFERENCE_NUM_THREADS": threads} if threads.isdecimal() else {}
+    counted = {"INFERENCE_NUM_THREADS": threads} if threads.isdecimal() else {}
+    return {"ENABLE_CPU_PINNING": "NO", **counted}
 
 
 def _load(core: Any, file: Path, target: str, precision: str) -> Any:

@@ -81,9 +81,13 @@ class TorchBackend:
     def encode_images(self, frames: NDArray[np.float32]) -> list[Embedding]:
         """See `Backend`."""
         images = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(self._device)
-        embeddings = self._network.encode(images).unbind()
+        batch = self._network.encode(images).unbind()
         # Views of the batch: any one that is kept would keep the memory of all.
-        return [e.clone() if len(embeddings) > 1 else e for e in embeddings]
+        embeddings = [e.clone() if len(batch) > 1 else e for e in batch]
+        if self._device.type == "cuda":
+            # A GPU is asked, not waited for: its time would count as that of the decoder.
+            torch.cuda.synchronize(self._device)
+        return embeddings
 
     @plain_errors
     @torch.no_grad()

@@ -31,6 +31,13 @@ CUDA_BATCH = 8
 """Images and boxes a CUDA graph takes: its shapes are fixed, so smaller batches are filled up."""
 
 
+QUIET = {
+    "TORCHINDUCTOR_AUTOTUNE_NUM_CHOICES_DISPLAYED": "0",
+    "TORCHINDUCTOR_MAX_AUTOTUNE_REPORT_CHOICES_STATS": "0",
+}
+"""What max-autotune would else write to standard error: how fast each kernel was that it tried."""
+
+
 class CompiledMedSAM:
     """A network whose encoder and decoder torch.compile builds, for any batch size.
 
@@ -41,7 +48,7 @@ class CompiledMedSAM:
     """
 
     def __init__(self, network: FoldedMedSAM, device: torch.device, max_autotune: bool) -> None:
-        _keep_what_is_built()
+        _set_environment()
         self._device, self._built = device, set[int]()
         self._fixed = CUDA_BATCH if max_autotune else None
         self._network = network
@@ -113,8 +120,10 @@ class CompiledMedSAM:
         return logits, iou
 
 
-def _keep_what_is_built() -> None:
-    """Across runs: torch's default is the temporary folder, which many systems empty."""
+def _set_environment() -> None:
+    """Keep what is built across runs: torch's own folder for it is emptied by many systems."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     folder = cache_folder("inductor")
     try:
         folder.mkdir(parents=True, exist_ok=True)
