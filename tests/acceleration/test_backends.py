@@ -33,8 +33,8 @@ def test_contract(name, checkpoint, frames):
 
 
 FEW_BOXES = 0.01
-"""What three boxes on one synthetic slice may miss of the mean that is promised for real CT: two-byte
-floats gave 0.981 and 0.982 here on a processor with AVX-512 BF16."""
+"""What three boxes on one synthetic slice may miss of the mean that is promised for real CT: 0.981
+and 0.982 here in two-byte floats by AVX-512 BF16."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,8 @@ def test_a_smaller_frame_gives_the_masks_of_eager(name, checkpoint, reference):
         assert logits.shape == wanted.shape == (len(boxes), side, side)
         agreement = np.mean([dice(a > 0, b > 0) for a, b in zip(logits, wanted, strict=True)])
         assert agreement >= PRESETS[name].agreement - FEW_BOXES
-        np.testing.assert_allclose(iou, score, atol=0.02)
+        half = PRESETS[name].precision == "half"
+        np.testing.assert_allclose(iou, score, atol=0.1 if half else 0.02)
 
 
 @pytest.mark.parametrize("name", ["eager", "sdpa"])
