@@ -34,6 +34,16 @@ def test_resize_equals_opencv(height, width):
     np.testing.assert_array_equal(ours, opencv_resize(image))
 
 
+@given(height=st.integers(8, 255), width=st.integers(8, 255))
+@settings(max_examples=40, deadline=None)
+def test_linear_enlargement_equals_opencv_up_to_rounding(height, width):
+    image = random_image(height, width)
+    frame = ModelFrame(height, width, linear=True)
+    rows, columns = frame.inner
+    wanted = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(frame.resize(image[None])[0] - wanted.astype(int)).max() <= 1
+
+
 @given(height=st.integers(8, 600), width=st.integers(8, 600), seed=st.integers(0, 99))
 @settings(max_examples=25, deadline=None)
 def test_mask_to_image_is_the_whole_interpolation(height, width, seed):

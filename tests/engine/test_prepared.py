@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_medsam_lite.core.errors import UnsupportedImageError
+from napari_medsam_lite.core.frame import ModelFrame
 from napari_medsam_lite.core.lazy import LazyVoxels
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.engine.look import Look
@@ -24,10 +25,24 @@ def test_it_cannot_be_changed(volume):
     assert prepare_volume(volume, axis=2).slice_count == 30
 
 
-def test_square_voxels_have_the_published_frame(volume):
+def test_small_slices_are_enlarged_linearly_but_not_as_published(volume):
     prepared = prepare_volume(volume)
-    assert prepared.frame.aspect == 1
+    assert prepared.frame == ModelFrame(20, 30, linear=True)
+    published = prepared.as_published
+    assert published.frame == ModelFrame(20, 30)
+    assert published.as_published is published
+    ours, theirs = (p.encoder_frames([Look.whole(3, p.frame)]) for p in (prepared, published))
+    assert np.abs(ours - theirs).max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(256, 200), (512, 512), (300, 256)])
+def test_other_slices_of_square_voxels_have_the_published_frame(shape):
+    prepared = prepare_volume(Volume(np.zeros((2, *shape), np.int16), (2.5, 0.7, 0.7)))
+    assert prepared.frame == ModelFrame(*shape)
     assert prepared.as_published is prepared
+
+
+def test_spacings_that_are_nearly_the_same_make_square_voxels(volume):
     nearly = replace(volume, spacing=(2.5, 0.7, 0.70001))
     assert prepare_volume(nearly).frame.aspect == 1, "headers round their spacing"
 

@@ -49,14 +49,17 @@ class Patch:
 class ModelFrame:
     """Maps slices of (height, width) voxels to the frame and masks back.
 
-    `aspect` is the height of a voxel over its width. With 1 the frame is the published one, bit for
-    bit; with any other the slice is stretched to true proportions. `side` is one of `SIDES`.
+    `aspect` is the height of a voxel over its width; with any but 1 the slice is stretched to true
+    proportions. `side` is one of `SIDES`. `linear` is whether a slice is enlarged by plain linear
+    interpolation, which the network takes better than OpenCV's, whose pixels keep the voxels' edges
+    (docs/quality.md). A square voxel without it makes the published frame, bit for bit.
     """
 
     height: int
     width: int
     aspect: float = 1.0
     side: int = FRAME
+    linear: bool = False
 
     @property
     def scales(self) -> tuple[float, float]:
@@ -70,11 +73,16 @@ class ModelFrame:
         y, x = self.scales
         return max(int(self.height * y + 0.5), 1), max(int(self.width * x + 0.5), 1)
 
+    @property
+    def enlarges(self) -> bool:
+        """Whether a voxel is more than a pixel, in one direction at least."""
+        return self.inner[0] > self.height or self.inner[1] > self.width
+
     def resize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(B, H, W) uint8 slices to (B, h, w) uint8, rounded as OpenCV does."""
-        if self.aspect != 1:
+        """(B, H, W) uint8 slices to (B, h, w) uint8, rounded to the nearest as OpenCV does."""
+        if self.aspect != 1 or self.linear:
             return self._stretch(images)
-        if self._enlarges:
+        if self.enlarges:
             return self._enlarge_fixed_point(images)
         if self._divides:
             return self._mean_of_blocks(images)
@@ -132,10 +140,6 @@ class ModelFrame:
         wy = y_weight[rows][:, None]
         mixed: NDArray[np.float32] = top * (1 - wy) + bottom * wy
         return mixed
-
-    @property
-    def _enlarges(self) -> bool:
-        return self.inner[0] > self.height or self.inner[1] > self.width
 
     @property
     def _divides(self) -> bool:

@@ -55,10 +55,9 @@ class PreparedVolume:
 
     @property
     def as_published(self) -> PreparedVolume:
-        """The same with voxels taken for square, whatever their spacing."""
-        if self.frame.aspect == 1:
-            return self
-        return replace(self, frame=ModelFrame(self.frame.height, self.frame.width))
+        """The same with voxels taken for square, whatever their spacing, and OpenCV's resize."""
+        frame = ModelFrame(self.frame.height, self.frame.width)
+        return self if frame == self.frame else replace(self, frame=frame)
 
     def across(self, axis: int) -> PreparedVolume:
         """The same volume and limits for slices across another axis.
@@ -143,7 +142,8 @@ def frame_across(
     height, width = (size for a, size in enumerate(shape) if a != axis)
     rows, columns = _pixel_mm(spacing, axis)
     aspect = rows / columns
-    return ModelFrame(height, width, 1.0 if abs(aspect - 1) < SQUARE else aspect)
+    frame = ModelFrame(height, width, 1.0 if abs(aspect - 1) < SQUARE else aspect)
+    return replace(frame, linear=frame.enlarges)
 
 
 def _pixel_mm(spacing: tuple[float, float, float], axis: int) -> tuple[float, float]:
