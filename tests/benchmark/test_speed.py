@@ -4,6 +4,7 @@ import numpy as np
 import psutil
 import pytest
 
+from napari_medsam_lite.benchmark import speed
 from napari_medsam_lite.benchmark.speed import (
     PUBLISHED,
     BatchTime,
@@ -24,6 +25,24 @@ def test_sample_files_are_cases_with_truth(tmp_path):
     assert case.volume.data.dtype == np.uint8
     assert case.volume.spacing == pytest.approx((3, 1.5, 1.5))
     assert case.gts.max() > 0
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [("auto", []), ("cpu", []), ("npu", []), ("cuda:1", ["--device", "cuda:1"])],
+)
+def test_the_published_way_goes_to_the_same_gpu(tmp_path, monkeypatch, device, told):
+    started = []
+
+    def refuse(command, **_):
+        started.append(command)
+        raise MedSAMLiteError("not today")
+
+    monkeypatch.setattr(speed.subprocess, "Popen", refuse)
+    with pytest.raises(MedSAMLiteError, match="not today"):
+        list(time_batches([tmp_path / "a.npz"], [PUBLISHED], 1, 1, Settings(device=device)))
+    (command,) = started
+    assert command[command.index("-o") + 2 :] == told
 
 
 def test_two_ways_over_one_file(tmp_path):

@@ -20,7 +20,7 @@ import psutil
 
 from napari_medsam_lite.core.agreement import dice_by_label
 from napari_medsam_lite.core.errors import MedSAMLiteError
-from napari_medsam_lite.core.settings import AUTO, Settings
+from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.io.formats import read_case, read_labels
 
 PUBLISHED = "published"
@@ -145,9 +145,10 @@ def _command(
     inputs = [str(path) for path in files]
     python = [sys.executable, "-m"]
     if name == PUBLISHED:
-        device = [] if settings.device == AUTO else ["--device", settings.device]
         script = [*python, "napari_medsam_lite.benchmark.published", *inputs, "-o", f"{output}"]
-        return [*script, *device]
+        # It knows torch's devices alone, and takes the processor unless it is told.
+        on_gpu = settings.device.partition(":")[0] in ("cuda", "mps")
+        return [*script, "--device", settings.device] if on_gpu else script
     options = {
         "-o": str(output),
         "--preset": name,

@@ -5,10 +5,11 @@ padded at the right and bottom. Where voxels are not square (coronal slices of t
 the frame shows true proportions, unless it is asked to be as published.
 
 The resize of square voxels is OpenCV's ``INTER_AREA`` as the published scripts use it: the mean of
-what a new pixel covers, or, when it enlarges, linear interpolation with weights of its own. The
-published resize answers in 8 bit, and the network feels a difference of one grey level, so OpenCV's
-order of sums and its rounding are kept too (tests compare with OpenCV itself). No BLAS: its threads
-wait busily and would slow the network down.
+what a new pixel covers, or, when it enlarges, interpolation with weights that all but repeat the
+voxels; a frame may ask for plain linear ones there. The published resize answers in 8 bit, and the
+network feels a difference of one grey level, so OpenCV's order of sums and its rounding are kept
+too (tests compare with OpenCV itself). No BLAS: its threads wait busily and would slow the network
+down.
 """
 
 from __future__ import annotations

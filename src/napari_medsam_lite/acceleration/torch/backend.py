@@ -85,7 +85,7 @@ class TorchBackend:
         # Views of the batch: any one that is kept would keep the memory of all.
         embeddings = [e.clone() if len(batch) > 1 else e for e in batch]
         if self._device.type == "cuda":
-            # A GPU is asked, not waited for: its time would count as that of the decoder.
+            # Its work is only queued by now, and would count as the decoder's time.
             torch.cuda.synchronize(self._device)
         return embeddings
 

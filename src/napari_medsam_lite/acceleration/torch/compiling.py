@@ -121,7 +121,7 @@ class CompiledMedSAM:
 
 
 def _set_environment() -> None:
-    """Keep what is built across runs: torch's own folder for it is emptied by many systems."""
+    """Let torch be quiet, and keep what it builds: many systems empty its own folder for that."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     folder = cache_folder("inductor")
