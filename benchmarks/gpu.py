@@ -195,8 +195,8 @@ def main() -> None:
             scores = [(dice(mask, eager), dice(mask, truth)) for mask, eager, truth in pairs]
             row["Dice with the first"], row["Dice with organs"] = np.mean(scores, axis=0).tolist()
             kind = "float32" if PRESETS[name].precision == "float32" else "bfloat16"
-            alone, rate = row["image 256, 8 together"], found["matrix TFLOP/s"][kind]
-            row["share of the matrix rate"] = found["GFLOP"]["image"] / alone / rate
+            spent, rate = row["image 256, 8 together"], found["matrix TFLOP/s"][kind]
+            row["share of the matrix rate"] = found["GFLOP"]["image"] / spent / rate
         rows.append(row)
         print(json.dumps(row), flush=True)
     found["presets"] = rows

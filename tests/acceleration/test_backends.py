@@ -32,11 +32,6 @@ def test_contract(name, checkpoint, frames):
     assert np.isfinite(logits).all()
 
 
-FEW_BOXES = 0.01
-"""What three boxes on one synthetic slice may miss of the mean that is promised for real CT: 0.981
-and 0.982 here in two-byte floats by AVX-512 BF16."""
-
-
 @pytest.fixture(scope="module")
 def reference(checkpoint):
     return load_backend("eager", "cpu", checkpoint)
@@ -59,9 +54,11 @@ def test_a_smaller_frame_gives_the_masks_of_eager(name, checkpoint, reference):
         wanted, score = reference.decode_boxes(reference.encode_images(frames) * len(boxes), boxes)
         assert logits.shape == wanted.shape == (len(boxes), side, side)
         agreement = np.mean([dice(a > 0, b > 0) for a, b in zip(logits, wanted, strict=True)])
-        assert agreement >= PRESETS[name].agreement - FEW_BOXES
-        half = PRESETS[name].precision == "half"
-        np.testing.assert_allclose(iou, score, atol=0.1 if half else 0.02)
+        # In two-byte floats three boxes on a synthetic slice miss the mean that is promised for
+        # real CT: 0.981 and 0.982, a score by 0.07, with AVX-512 BF16.
+        two_bytes = name == "bf16" or "bf16" in backend.device
+        assert agreement >= PRESETS[name].agreement - (0.01 if two_bytes else 0)
+        np.testing.assert_allclose(iou, score, atol=0.1 if two_bytes else 0.02)
 
 
 @pytest.mark.parametrize("name", ["eager", "sdpa"])
