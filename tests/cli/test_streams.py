@@ -40,15 +40,30 @@ def test_nobody_reads_any_more(command, monkeypatch):
     assert process.wait() == 1
 
 
+SCRIPT_THAT_TELLS_WHEN_MAIN_LISTENS = """
+import signal, sys
+import napari_medsam_lite.cli as cli
+
+# Whoever runs the tests in the background has the signal ignored, also by what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Tell:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == "napari_medsam_lite.cli.commands":
+            print(".", flush=True)
+
+sys.meta_path.insert(0, Tell)
+sys.exit(cli.main())
+"""
+
+
 @ONLY_POSIX
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
 def test_ctrl_c_in_the_first_second(delay):
-    # The first line is Python's own doing; what comes after it is ours.
-    script = "import sys, napari_medsam_lite.cli as c; print('.', flush=True); sys.exit(c.main())"
-    # Whoever runs the tests in the background has the signal ignored, also by what they start.
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    # What comes before main() is Python's own doing; what comes after it is ours.
     process = subprocess.Popen(
-        [sys.executable, "-c", heard + script, "doctor"],
+        [sys.executable, "-c", SCRIPT_THAT_TELLS_WHEN_MAIN_LISTENS, "doctor"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
