@@ -36,7 +36,7 @@ def large_volume() -> Volume:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="auto")
-    parser.add_argument("--overlap", default="logit")
+    parser.add_argument("--overlap", default="surer")
     parser.add_argument("--slices", type=int, default=SHAPE[0])
     options = parser.parse_args()
     grown = RADIUS + 6

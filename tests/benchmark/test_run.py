@@ -36,7 +36,7 @@ def option(words, name):
 def test_presets_are_timed_as_the_command_line_segments(tmp_path):
     command = words(Plan(device="cpu"), tmp_path)
     assert option(command, "--propagation") == "guided"
-    assert option(command, "--overlap") == "logit"
+    assert option(command, "--overlap") == "surer"
     assert option(command, "--device") == "cpu"
     assert option(command, "--preset") == "sdpa"
 

@@ -40,7 +40,7 @@ def run_file(tmp_path):
 
 def test_the_defaults_are_those_of_the_dock():
     assert job().settings == Settings()
-    assert (job().settings.propagation, job().settings.overlap) == ("guided", "logit")
+    assert (job().settings.propagation, job().settings.overlap) == ("guided", "surer")
 
 
 @pytest.mark.parametrize(

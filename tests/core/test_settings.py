@@ -8,7 +8,7 @@ from napari_medsam_lite.core.settings import Settings, parse_overlap, parse_prop
 
 def test_it_is_one_frozen_record_with_the_defaults_of_everyone():
     settings = Settings()
-    assert (settings.propagation, settings.overlap, settings.window) == ("guided", "logit", "auto")
+    assert (settings.propagation, settings.overlap, settings.window) == ("guided", "surer", "auto")
     with pytest.raises(FrozenInstanceError):
         settings.axis = 1
     assert settings == Settings()

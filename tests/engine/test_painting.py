@@ -10,11 +10,11 @@ from napari_medsam_lite.engine.painting import LabelPainter, empty_labels, room_
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 from napari_medsam_lite.engine.steps import Step
 
-OVERLAPS = ["keep", "overwrite", "logit"]
+OVERLAPS = ["surer", "logit", "keep", "overwrite"]
 
 
-def item(number, logits, corner=(0, 0), index=1, shape=(2, 4)):
-    return SliceMask(number, index, 0.9, corner, np.array(logits, np.float32), shape)
+def item(number, logits, corner=(0, 0), index=1, shape=(2, 4), score=0.9):
+    return SliceMask(number, index, score, corner, np.array(logits, np.float32), shape)
 
 
 ITEMS = [
@@ -26,7 +26,12 @@ ITEMS = [
 
 @pytest.mark.parametrize(
     ("overlap", "row"),
-    [("overwrite", [4, 5, 9, 5]), ("keep", [4, 4, 4, 5]), ("logit", [4, 5, 9, 5])],
+    [
+        ("overwrite", [4, 5, 9, 5]),
+        ("keep", [4, 4, 4, 5]),
+        ("logit", [4, 5, 9, 5]),
+        ("surer", [4, 4, 9, 5]),
+    ],
 )
 def test_the_outcome_does_not_depend_on_the_order(overlap, row):
     for order in permutations(ITEMS):
@@ -53,7 +58,9 @@ def test_what_the_labels_had_before_does_not_block_the_others(overlap):
     assert all(rows == wanted[0] for rows in wanted)
 
 
-@pytest.mark.parametrize(("overlap", "row"), [("keep", 7), ("logit", 7), ("overwrite", 4)])
+@pytest.mark.parametrize(
+    ("overlap", "row"), [("keep", 7), ("logit", 7), ("surer", 7), ("overwrite", 4)]
+)
 def test_labels_of_others_give_way_to_overwrite_alone(overlap, row):
     for other in (7, 300):
         labels = np.zeros((3, 2, 4), np.uint16)
@@ -94,6 +101,36 @@ def test_a_tie_of_logits_does_not_depend_on_the_order():
         assert labels[1, 0, 0] == 4
 
 
+@pytest.mark.parametrize(
+    ("small", "large", "winner"),
+    [
+        (0.80, 0.80, 4),  # equally sure: the smaller one
+        (0.80, 0.89, 4),  # four times as large, so 0.1 surer is what it takes
+        (0.80, 0.91, 5),
+    ],
+)
+def test_a_larger_mask_must_be_surer(small, large, winner):
+    pair = [
+        item(0, [[1, 1]], score=small),
+        item(1, np.full((2, 4), 9), score=large),
+    ]
+    for order in permutations(pair):
+        labels = np.zeros((3, 2, 4), np.uint8)
+        painter = LabelPainter(labels, 0, [4, 5], "surer")
+        for one in order:
+            painter.paint(one)
+        assert labels[1].tolist() == [[winner, winner, 5, 5], [5, 5, 5, 5]]
+
+
+def test_equally_sure_and_large_masks_do_not_depend_on_the_order():
+    for order in permutations([item(0, [[1]]), item(1, [[9]])]):
+        labels = np.zeros((3, 2, 4), np.uint8)
+        painter = LabelPainter(labels, 0, [4, 5], "surer")
+        for one in order:
+            painter.paint(one)
+        assert labels[1, 0, 0] == 4
+
+
 def test_what_was_erased_by_hand_stays_erased():
     """Also where the run had painted its label over what that label had before."""
     labels = np.zeros((3, 2, 4), np.uint8)
@@ -128,7 +165,7 @@ def test_labels_that_no_file_could_hold(ids):
 
 
 def test_unknown_rule():
-    with pytest.raises(MedSAMLiteError, match="keep, overwrite, logit"):
+    with pytest.raises(MedSAMLiteError, match="surer, logit, keep, overwrite"):
         LabelPainter(np.zeros((1, 2, 2), np.uint8), 0, [1], "newest")
 
 

@@ -30,11 +30,13 @@ Between two slices that agree, masks are interpolated; where they do not, the ne
 STEP_MM = 6.0
 SPACING_ROUNDING = 1e-3
 
-Overlap = Literal["keep", "overwrite", "logit"]
+Overlap = Literal["surer", "logit", "keep", "overwrite"]
 """Who keeps a voxel that two labels want.
 
-Of the boxes of one run the earlier one (``"keep"``), the later one (``"overwrite"``, the published
-rule), or the one with the higher logit. Labels of others that were there before the run give way
+Of the boxes of one run the one whose mask on the slice has the higher predicted IoU, where one
+twice as large must have 0.05 more (``"surer"``), the one with the higher logit at the voxel
+(``"logit"``), the earlier one (``"keep"``), or the later one (``"overwrite"``, the published rule).
+Labels of others that were there before the run give way
 only to ``"overwrite"``; what the run's own labels had is replaced, and until then nobody's.
 """
 
@@ -77,7 +79,7 @@ class Settings:
     device: str = AUTO
     checkpoint: str | None = None
     propagation: Propagation = "guided"
-    overlap: Overlap = "logit"
+    overlap: Overlap = "surer"
     on_disk: bool = False
     detail: Detail = "auto"
     step: Step = "auto"

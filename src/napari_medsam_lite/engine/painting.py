@@ -21,6 +21,12 @@ HIGHEST_LABEL = int(np.iinfo(np.uint16).max)
 FOREIGN = -1
 """The rank of labels that do not belong to the run."""
 
+TWICE_AS_LARGE = 0.05
+"""How much higher the predicted IoU of a mask must be to win over one of half its area.
+
+Chosen in docs/quality.md: a large organ's mask often covers a small one that lies in its box.
+"""
+
 
 class LabelPainter:
     """Paints the masks of one run, in any order, with one outcome.
@@ -108,16 +114,20 @@ class LabelPainter:
             return np.asarray(owners <= rank)
         if self._overlap == "keep":
             return np.asarray((owners == 0) | (owners >= rank))
-        best = self._best_on(item)
-        # float16 keeps the memory small; its smallest number marks a voxel as taken all the same.
-        # Both sides are rounded, and ties go to the earlier object, so that the order in which
-        # masks come does not decide.
-        logits = np.maximum(item.logits, np.finfo(np.float16).tiny).astype(np.float16)
-        higher = (logits > best) | ((logits == best) & (rank < owners))
+        best, strength = self._best_on(item), self._strength(item)
+        # Ties go to the earlier object, so that the order in which masks come does not decide.
+        higher = (strength > best) | ((strength == best) & (rank < owners))
         higher &= owners != FOREIGN
         taken = item.patch & higher
-        best[taken] = logits[taken]
+        best[taken] = strength[taken]
         return np.asarray(higher)
+
+    def _strength(self, item: SliceMask) -> NDArray[np.float16]:
+        """What of each voxel is compared where masks overlap; half precision keeps it small."""
+        if self._overlap == "logit":
+            return item.logits.astype(np.float16)
+        strength = item.score - TWICE_AS_LARGE * np.log2(max(item.area, 1))
+        return np.full(item.logits.shape, strength, np.float16)
 
     def _owners(self, under: LabelArray, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rank of the label of each voxel."""
@@ -135,7 +145,7 @@ class LabelPainter:
 
     def _best_on(self, item: SliceMask) -> NDArray[np.float16]:
         if item.index not in self._best:
-            self._best[item.index] = np.zeros(item.shape, np.float16)
+            self._best[item.index] = np.full(item.shape, -np.inf, np.float16)
         return self._best[item.index][item.window]
 
     def _write(self, index: int, window: Part, where: NDArray[np.bool_], label: int) -> None:

@@ -182,7 +182,7 @@ class VolumePredictor:
     def segment_volume(
         self,
         boxes: Sequence[Box3D],
-        overlap: Overlap = "logit",
+        overlap: Overlap = "surer",
         propagation: Propagation = "guided",
         ids: Sequence[int] = (),
         progress: Callable[[int, int], None] | None = None,
@@ -223,7 +223,7 @@ class VolumePredictor:
     def segment(
         self,
         segmentation: Segmentation,
-        overlap: Overlap = "logit",
+        overlap: Overlap = "surer",
         detail: Detail = "auto",
         step: Step = "auto",
     ) -> Segmented:

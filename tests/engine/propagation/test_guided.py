@@ -39,6 +39,22 @@ class Scripted:
             yield SliceMask(number, prompt.index, self.score, (y0, x0), logits, SHAPE)
 
 
+class ScriptedParts:
+    """Answers with several rectangles a slice, those that lie in the box at all."""
+
+    def __init__(self, rectangles):
+        self.rectangles, self.asked = rectangles, {}
+
+    def __call__(self, asked):
+        for number, prompt in asked:
+            self.asked[prompt.index] = prompt.box.tolist()
+            logits = np.full(SHAPE, -4, np.float32)
+            for y0, x0, y1, x1 in self.rectangles(prompt.index):
+                if x0 <= prompt.box[3]:
+                    logits[y0 : y1 + 1, x0 : x1 + 1] = 4
+            yield SliceMask(number, prompt.index, 0.9, (0, 0), logits, SHAPE)
+
+
 def run(segments, answer, step=1, slice_mm=1.0):
     parts = segments if isinstance(segments, list) else [segments]
     return list(propagate(parts, 0, step, (1.0, 1.0), slice_mm, answer))
@@ -79,6 +95,24 @@ def test_nothing_lies_outside_a_fence():
     for item in run(Segment((box(2, 6),)), answer):
         assert (item.box.y0, item.box.x0, item.box.y1, item.box.x1) == (50, 60, 150, 170)
     assert all(asked == [50, 60, 150, 170] for asked in answer.asked.values())
+
+
+def beside(z):
+    """A thing that shrinks, and another one beside it, alike on the slices before 6."""
+    return [(60, 70, 140, 100), (60, 130, 75 if z < 6 else 140, 160)]
+
+
+def test_what_lies_beside_a_fenced_thing_is_left_out():
+    answer = ScriptedParts(beside)
+    items = {item.index: item for item in run(Segment((box(2, 8),)), answer, slice_mm=99)}
+    assert all(not items[z].mask[:, 130:].any() for z in items), "small first, then not connected"
+    assert all(items[z].mask[60:141, 70:101].all() for z in items)
+    assert answer.asked[6][3] == 100 + MARGIN, "the next box is drawn round what is left"
+
+
+def test_whoever_draws_a_box_on_a_slice_means_all_that_is_in_it():
+    items = run(Segment((box(2, 8, key=5),)), ScriptedParts(beside))
+    assert all(item.mask[:, 130:].any() for item in items)
 
 
 def test_a_box_that_was_drawn_on_a_slice_is_no_fence():
@@ -140,7 +174,7 @@ def test_between_key_boxes_an_object_does_not_end():
 
 def test_a_fence_says_that_there_is_something_on_every_slice():
     answer = Scripted(lambda z: None if z == 6 else still(z))
-    items = {item.index: item for item in run(Segment((box(2, 8),)), answer)}
+    items = {item.index: item for item in run(Segment((box(2, 8),)), answer, slice_mm=99)}
     assert items[7].area
     assert items[8].area
 

@@ -119,7 +119,7 @@ def test_choices(widget):
     assert items(part(widget, "window", QComboBox)) == ["auto", "as shown", *WINDOWS, "own"]
     assert items(part(widget, "preset", QComboBox)) == ["auto", *PRESETS]
     assert items(part(widget, "device", QComboBox)) == ["auto", "cpu", "cuda", "mps"]
-    assert items(part(widget, "overlap", QComboBox)) == ["logit", "keep", "overwrite"]
+    assert items(part(widget, "overlap", QComboBox)) == ["surer", "logit", "keep", "overwrite"]
     assert items(part(widget, "detail", QComboBox)) == ["auto", "whole", "close"]
     assert items(part(widget, "step", QComboBox)) == ["auto", "1", "2", "3", "4"]
 

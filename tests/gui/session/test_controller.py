@@ -215,7 +215,9 @@ def test_a_shorter_range_leaves_the_rest_of_an_earlier_run(session, image, viewe
     assert all(labels_of(viewer).data[z].any() for z in range(8))
 
 
-@pytest.mark.parametrize(("overlap", "winner"), [("keep", 9), ("logit", 9), ("overwrite", 10)])
+@pytest.mark.parametrize(
+    ("overlap", "winner"), [("keep", 9), ("logit", 9), ("surer", 9), ("overwrite", 10)]
+)
 def test_overlap_rule(session, image, viewer, draw, finish, overlap, winner):
     labels = session.layers.labels_made(image)
     labels.data[4, 5, 5] = 9

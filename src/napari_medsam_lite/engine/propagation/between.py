@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import distance_transform_edt
 
 from napari_medsam_lite.engine.look import Corners
+from napari_medsam_lite.engine.propagation.parts import count_parts
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
 LEAST_AREA_RATIO = 0.6
 LEAST_DICE = 0.7
 LEAST_SCORE = 0.6
-LEAST_PART = 0.05
 FARTHEST = 8.0
 """Voxels from the border, beyond which the logit of an interpolated mask stays the same."""
 
@@ -44,7 +44,7 @@ def disagreement(first: SliceMask, second: SliceMask) -> str:
         return "neighbours of another size"
     if 2 * np.count_nonzero(a & b) < LEAST_DICE * (first.area + second.area):
         return "neighbours in another place"
-    if _parts(a) != _parts(b):
+    if count_parts(a) != count_parts(b):
         return "neighbours in another number of parts"
     return ""
 
@@ -70,12 +70,6 @@ def masks_between(first: SliceMask, second: SliceMask, aspect: float = 1.0) -> I
             source="between",
             reason="",
         )
-
-
-def _parts(mask: NDArray[np.bool_]) -> int:
-    """How many parts there are, specks not counted."""
-    areas = np.bincount(label(mask)[0].ravel())[1:]
-    return int(np.count_nonzero(areas >= LEAST_PART * areas.sum()))
 
 
 def _corner(first: SliceMask, second: SliceMask) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from napari_medsam_lite.engine.propagation.between import (
     disagreement,
     masks_between,
 )
+from napari_medsam_lite.engine.propagation.parts import main_parts, parts_near
 from napari_medsam_lite.engine.propagation.route import Prompt, Route
 from napari_medsam_lite.engine.propagation.slice_mask import SliceMask
 
@@ -71,7 +72,7 @@ def walk(route: Route) -> Walk:
         answers = yield Round([prompt for _, prompt in asked], finished)
         finished, gaps = [], []
         for (front, prompt), answer in zip(asked, answers, strict=True):
-            mask = _settle(route, answer)
+            mask = _settle(route, answer, front.mask)
             finished.append(mask)
             gaps.append((front.mask, mask))
             front.mask, front.box = mask, prompt.box
@@ -100,7 +101,7 @@ def _fill(
         finished.clear()
         more = []
         for (first, second, reason, _), answer in zip(asked, answers, strict=True):
-            mask = replace(_settle(route, answer), reason=reason)
+            mask = replace(_settle(route, answer, first), reason=reason)
             more.append(mask)
             gaps += [(first, mask), (mask, second)]
     return more
@@ -121,7 +122,12 @@ def _middle(route: Route, first: SliceMask, second: SliceMask) -> Prompt:
     return route.prompt(index, route.around(tight))
 
 
-def _settle(route: Route, mask: SliceMask) -> SliceMask:
-    """The mask as it stays: inside the fence, and with a word where the object ends."""
-    kept = mask if route.fence is None else mask.inside(route.fence)
-    return kept if kept.area else replace(kept, reason=NOTHING_FOUND)
+def _settle(route: Route, mask: SliceMask, neighbour: SliceMask | None = None) -> SliceMask:
+    """The mask as it stays, with a word where the object ends.
+
+    Of a fenced thing it is what lies inside the fence and continues the `neighbour`'s mask.
+    """
+    if route.fence is not None:
+        mask = mask.inside(route.fence)
+        mask = parts_near(mask, neighbour) if neighbour else main_parts(mask)
+    return mask if mask.area else replace(mask, reason=NOTHING_FOUND)

@@ -23,7 +23,8 @@ DEVICES = (AUTO, "cpu", "cuda", "mps")
 Direction = Literal["both", "up", "down"]
 
 OVERLAPS: dict[Overlap, str] = {
-    "logit": "of the segments of a run the surer mask wins; other segments stay as they are",
+    "surer": "of the segments of a run the surer and smaller mask wins; others stay as they are",
+    "logit": "of the segments of a run the surer one wins voxel by voxel; others stay as they are",
     "keep": "of the segments of a run the earlier one wins; other segments stay as they are",
     "overwrite": "later masks replace what they meet, other segments too, but not locked ones",
 }
