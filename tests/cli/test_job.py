@@ -54,7 +54,7 @@ def test_overlap_rules_and_their_former_names(text, rule):
 def test_options_become_settings():
     options = ("--window", "-600,1500", "--axis", 2, "--propagation", "published", "--cache")
     assert job(*options, "--preset", "sdpa", "--device", "cuda:1").settings == Settings(
-        "-600,1500", 2, "sdpa", "cuda:1", None, "published", "logit", True
+        "-600,1500", 2, "sdpa", "cuda:1", None, "published", "surer", True
     )
 
 

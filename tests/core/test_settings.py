@@ -20,6 +20,7 @@ def test_it_is_one_frozen_record_with_the_defaults_of_everyone():
     [
         ("keep", "keep"),
         ("overwrite", "overwrite"),
+        ("surer", "surer"),
         ("logit", "logit"),
         ("earlier", "keep"),
         ("later", "overwrite"),
@@ -30,7 +31,7 @@ def test_overlap_rules_and_their_former_names(text, rule):
 
 
 def test_what_is_no_rule_or_way():
-    with pytest.raises(MedSAMLiteError, match="keep, overwrite, logit"):
+    with pytest.raises(MedSAMLiteError, match="surer, logit, keep, overwrite"):
         parse_overlap("newest")
     with pytest.raises(MedSAMLiteError, match="guided, published"):
         parse_propagation("sideways")

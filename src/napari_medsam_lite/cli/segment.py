@@ -135,7 +135,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "--overlap",
         type=lambda text: checked(parse_overlap, text),
         metavar="{" + ",".join(get_args(Overlap)) + "}",
-        help="the earlier object wins, the later one, or the higher logit; default: logit",
+        help="where two objects overlap: the surer and smaller mask wins, the higher logit at each "
+        "voxel, the earlier object, or the later one; default: surer",
     )
     add(
         "--cache",
