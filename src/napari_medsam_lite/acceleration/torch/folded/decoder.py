@@ -12,7 +12,8 @@ the tokens' side:
 - a transposed convolution of kernel and stride 2 is a linear layer a pixel, with four neighbours
   side by side; only the finished logits are put in order;
 - the mean that a normalisation takes away is taken from the weights before it, once;
-- one mask token of four makes a mask, so one hypernetwork runs.
+- one mask token of four makes a mask, so one hypernetwork runs, and only this token and the IoU's
+  take the last look at the image.
 
 Pixels stay (N, P, 256), pixels before channels, throughout.
 """
@@ -30,6 +31,8 @@ from napari_medsam_lite.model.lite_medsam import LiteMedSAM
 from napari_medsam_lite.model.transformer import Attention, FeedForward, TwoWayBlock
 
 UP = 2
+READ = 2
+"""Tokens that are read in the end: of the predicted IoU and of the first mask."""
 
 
 class TokensToImage(nn.Module):
@@ -200,7 +203,7 @@ class FoldedDecoder(nn.Module):
         tokens, image = token_pe, embeddings
         for block in self.blocks:
             tokens, image = block(tokens, image, token_pe, image_pe)
-        seen = self.to_image(tokens + token_pe, image + image_pe, image)
-        tokens = self.norm(tokens + seen)
-        logits = self.upscaling(image, self.hypernetwork(tokens[:, 1]), grid)
-        return logits, self.iou_head(tokens[:, 0])[:, 0]
+        last = tokens[:, :READ]
+        seen = self.to_image(last + token_pe[:, :READ], image + image_pe, image)
+        iou, mask = self.norm(last + seen).unbind(1)
+        return self.upscaling(image, self.hypernetwork(mask), grid), self.iou_head(iou)[:, 0]
