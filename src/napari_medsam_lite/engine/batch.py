@@ -88,7 +88,7 @@ def run_in_processes(
     the end, when no other process wants memory. What it had written by then is still there: `again`
     makes of the case one that bears it.
     """
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, usable_cores() // workers)
     dropped: list[Item] = []
     for answer in _by_processes(work, cases, workers, threads):
         if isinstance(answer[2], BrokenProcessPool):
@@ -98,6 +98,12 @@ def run_in_processes(
     for case in dropped:
         for _, result, error in _by_processes(work, [again(case)], 1, threads):
             yield outcome_of(case, result, error)
+
+
+def usable_cores() -> int:
+    """The processor's cores that this process may use: on a shared machine not always all."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _by_processes(
