@@ -36,8 +36,8 @@ Overlap = Literal["surer", "logit", "keep", "overwrite"]
 Of the boxes of one run the one whose mask on the slice has the higher predicted IoU, where one
 twice as large must have 0.05 more (``"surer"``), the one with the higher logit at the voxel
 (``"logit"``), the earlier one (``"keep"``), or the later one (``"overwrite"``, the published rule).
-Labels of others that were there before the run give way
-only to ``"overwrite"``; what the run's own labels had is replaced, and until then nobody's.
+Labels of others that were there before the run give way only to ``"overwrite"``; what the run's own
+labels had is replaced, and until then nobody's.
 """
 
 FORMER_OVERLAPS: dict[str, Overlap] = {"earlier": "keep", "later": "overwrite"}
