@@ -164,8 +164,14 @@ class Boxes:
 
 
 def is_drawing(shapes: Shapes) -> bool:
-    """Whether the last shape is still being drawn; napari tells that nowhere else."""
-    return bool(getattr(shapes, "_is_creating", False))
+    """Whether the last shape is still being drawn; napari tells that nowhere else.
+
+    Of a rectangle or ellipse, older napari tells only that the mouse has hold of a corner.
+    """
+    if getattr(shapes, "_is_creating", False):
+        return True
+    corner, *_ = getattr(shapes, "_moving_value", (None,))
+    return shapes.mode in DRAWING and corner is not None
 
 
 def selected_rows(shapes: Shapes | None) -> set[int]:
