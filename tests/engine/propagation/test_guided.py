@@ -174,7 +174,7 @@ def test_between_key_boxes_an_object_does_not_end():
 
 def test_a_fence_says_that_there_is_something_on_every_slice():
     answer = Scripted(lambda z: None if z == 6 else still(z))
-    items = {item.index: item for item in run(Segment((box(2, 8),)), answer, slice_mm=99)}
+    items = {item.index: item for item in run(Segment((box(2, 8),)), answer)}
     assert items[7].area
     assert items[8].area
 

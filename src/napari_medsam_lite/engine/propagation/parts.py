@@ -1,7 +1,7 @@
 """The parts of a mask that hang together, and which of them are the object that was meant.
 
 The box that is drawn round a thing through all its slices is wider than the thing on most of them,
-so the network finds others beside it.
+so the network finds others beside it. What the rules here are worth is told in docs/quality.md.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def _only(mask: SliceMask, numbers: NDArray[np.int32], kept: NDArray[np.integer]
 
 def _grown(mask: SliceMask) -> NDArray[np.bool_]:
     """(H, W) with what lies `NEAR` the mask."""
-    (y, x), (h, w), (height, width) = mask.corner, mask.logits.shape, mask.shape
-    top, left = min(NEAR, y), min(NEAR, x)
-    room = ((top, min(NEAR, height - y - h)), (left, min(NEAR, width - x - w)))
-    patch = binary_dilation(np.pad(mask.patch, room), iterations=NEAR)
-    grown = np.zeros(mask.shape, bool)
-    grown[y - top : y - top + patch.shape[0], x - left : x - left + patch.shape[1]] = patch
+    grown, (rows, columns) = mask.mask, mask.window
+    around = (
+        slice(max(rows.start - NEAR, 0), rows.stop + NEAR),
+        slice(max(columns.start - NEAR, 0), columns.stop + NEAR),
+    )
+    grown[around] = binary_dilation(grown[around], iterations=NEAR)
     return grown
