@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session import case_ahead
 from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.state import SessionState
+from napari_medsam_lite.gui.session.worklist_tasks import OpenTask
 from napari_medsam_lite.io.claims import Claim
 from napari_medsam_lite.io.formats import read_labels, read_volume, write_labels
 from napari_medsam_lite.io.worklist import read_worklist
@@ -305,6 +308,51 @@ def test_the_next_case_is_read_and_asked_ahead(worklist, session, segmenter, qtb
     go()
     assert worklist.state.current == 1
     assert np.array_equal(voxels(session), prepared.volume.data)
+
+
+def until(there):
+    """Wait while the main thread hears nothing of what is done."""
+    end = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.3)
+
+
+def test_a_dock_that_closes_as_a_case_opens_leaves_no_claim(worklist, session, cases, go):
+    worklist.step(1)
+    until(lambda: cases[1].holder() is not None)
+    session.close()
+    assert [case.holder() for case in cases] == [None] * 3
+    session.open()
+    assert cases[1].holder() is not None
+    go()
+    assert worklist.state.current == 2
+
+
+def test_a_dock_that_closes_as_a_case_is_saved_opens_no_other(worklist, session, cases, go):
+    worklist.mark("done")
+    until(cases[0].case_file.exists)
+    session.close()
+    assert cases[0].status().standing == "done"
+    assert worklist.state.current == 0
+    assert not session.state.busy
+    time.sleep(0.3)
+    assert [case.holder() for case in cases] == [None] * 3
+    session.open()
+    go()
+    assert worklist.state.current == 1
+
+
+def test_a_case_that_is_opened_too_late_leaves_no_claim(cases):
+    """The worker hands it on in the moment in which the job is cancelled."""
+    task = OpenTask(cases[0], None, SessionState(), lambda _: None, lambda: None)
+    work = task.work()
+    next(work)
+    assert cases[0].holder() is not None
+    task.interrupt()
+    assert cases[0].holder() is None
+    assert list(work) == []
 
 
 def test_a_dock_that_is_opened_again_goes_on(worklist, session, cases, finish, go, viewer):

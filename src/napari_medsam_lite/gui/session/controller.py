@@ -188,8 +188,8 @@ class SessionController:
             return
         self._open = False
         self.saving.close()
+        self.runs.close()  # before the worklist: the end of a task may open a case
         self.worklist.close()
-        self.runs.close()
         self.history.close()
         self.autosave.close()
         self._watch.close()

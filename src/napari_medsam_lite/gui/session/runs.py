@@ -106,11 +106,15 @@ class Runs:
     def start(self, task: Task, total: int = 0) -> None:
         """Start `task`, and tell at once, for its first words may have to wait for the thread.
 
+        Once `close` was called nothing is started: the end of what was cancelled may lead on.
+
         Raises
         ------
         MedSAMLiteError
             If a job is in flight.
         """
+        if not self._open:
+            return
         self.live.stop()
         settling = self._runner.settling
         self._runner.start(task)

@@ -96,6 +96,7 @@ class Worklist:
         self._ahead.stop()
         row = self.state.row
         self._as_left = None if row is None else row.case.stamp
+        self._tried = self.state.current
         self._end_claim()
 
     def resume(self) -> None:
@@ -189,7 +190,7 @@ class Worklist:
                 found,
                 self._session,
                 lambda opened: self._on_opened(index, *opened),
-                self._on_not_opened,
+                lambda: self._ahead.start(self.state),
             )
         )
 
@@ -234,11 +235,6 @@ class Worklist:
         if self.state.colleague:
             words += [self.state.colleague, NOT_SAVED]
         self._session.tell(" ".join(words), problem=bool(self.state.colleague))
-        self._ahead.start(self.state)
-
-    def _on_not_opened(self, found: tuple[OpenedCase, Claim | str] | None) -> None:
-        if found is not None and isinstance(found[1], Claim):  # cancelled at the last moment
-            found[1].release()
         self._ahead.start(self.state)
 
     def _clear(self) -> None:

@@ -37,7 +37,7 @@ class _TellingTask(Task):
         self,
         state: SessionState,
         finished: Callable[[Any], None],
-        failed: Callable[[Any], None] = lambda _: None,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._state, self._finished, self._failed = state, finished, failed
         self._found: Any = None
@@ -58,7 +58,7 @@ class _TellingTask(Task):
             self._finished(self._found)
         else:
             self._state.tell(ending.reason or "Cancelled.", problem=ending.how == "failed")
-            self._failed(self._found)
+            self._failed()
 
     def interrupt(self) -> None:
         """Give up at the next slice."""
@@ -98,23 +98,32 @@ class OpenTask(_TellingTask):
         found: FoundCase | None,
         state: SessionState,
         finished: Callable[[tuple[OpenedCase, Claim | str]], None],
-        failed: Callable[[Any], None],
+        failed: Callable[[], None],
     ) -> None:
         super().__init__(state, finished, failed)
         self._case, self._read = case, found
+        self._claim: Claim | str = ""
 
     def work(self) -> Iterator[str | tuple[OpenedCase, Claim | str]]:
         """The claim comes first: what is read then is what the holder before has left."""
         from napari_medsam_lite.io.opened import find_case, with_labels  # brings nibabel, slow
 
-        claim = _claim(self._case)
+        self._claim = _claim(self._case)
         try:
             found = self._read or find_case(self._case, self._tell)
-            yield with_labels(self._case, found), claim
+            yield with_labels(self._case, found), self._claim
         except BaseException:  # also when the job was cancelled meanwhile
-            if isinstance(claim, Claim):
-                claim.release()
+            self._release()
             raise
+
+    def interrupt(self) -> None:
+        """Give up; what is handed on too late to be heard would leave its claim behind."""
+        super().interrupt()
+        self._release()
+
+    def _release(self) -> None:
+        if isinstance(self._claim, Claim):
+            self._claim.release()
 
 
 class AheadTask(Task):
