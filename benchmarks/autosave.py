@@ -69,7 +69,7 @@ class Session:
 
         self.session.autosave._look_after = timed
         self.session.open()
-        self.session.add_boxes()
+        self.session.run_actions.add_boxes()
         self.layer = self.session.layers.labels(image)
         _draw_bodies(self.layer.data)
         self.wait(1.5)

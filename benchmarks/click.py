@@ -39,11 +39,11 @@ def main() -> None:
     canvas.events.draw.connect(lambda _: drawn.append(time.perf_counter()), position="last")
 
     def click() -> tuple[float, float]:
-        session.undo()
+        session.undo_actions.undo()
         wait(0.6)
         drawn.clear()
         start = time.perf_counter()
-        session.segment_slice()
+        session.run_actions.segment_slice()
         while state.busy:
             turn()
         done = time.perf_counter()
@@ -52,7 +52,9 @@ def main() -> None:
         return 1000 * (done - start), 1000 * (drawn[-1] - start)
 
     def on(index: int) -> None:
-        session.add_box(Box3D(index, liver.y0, liver.x0, index, liver.y1, liver.x1, key=index))
+        session.run_actions.add_box(
+            Box3D(index, liver.y0, liver.x0, index, liver.y1, liver.x1, key=index)
+        )
         wait(0.6)
 
     on(liver.key or 30)

@@ -147,8 +147,8 @@ class Watched:
         self.viewer.window.add_dock_widget(self.widget, name="Segment")
         state = self.widget.state
         state.read_ahead = False  # the first run is to load the network
-        self.widget.session.add_boxes()
-        self.widget.session.add_box(box)
+        self.widget.session.run_actions.add_boxes()
+        self.widget.session.run_actions.add_box(box)
         state.preset, state.device, state.window = args.preset, args.device, WINDOW
         self.beats: list[float] = []
         self.loop, self.beat, self.stepper = QEventLoop(), QTimer(), QTimer()
@@ -164,7 +164,7 @@ class Watched:
         self.beat.start(BEAT_MS)
         if self.stepping:
             self.stepper.start(200)
-        self.widget.session.segment_volume()
+        self.widget.session.run_actions.segment_volume()
         self.loop.exec()
         self.stepper.stop()
         self.beat.stop()

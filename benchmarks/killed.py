@@ -111,7 +111,7 @@ class Worker:
         self.wait(0.01)
         offered = bool(self.session.state.unsaved)
         if offered:
-            self.session.restore()
+            self.session.undo_actions.restore()
             while saver._reading is not None:
                 self.wait(0.01)
         np.save(self.folder / "begin.npy", np.zeros(SHAPE) if self.labels is None else self.labels)
@@ -182,13 +182,13 @@ class Worker:
 
     def do_volume(self) -> None:
         if self.random.random() < 0.3:
-            self.session.segment_volume()
+            self.session.run_actions.segment_volume()
 
     def do_undo(self) -> None:
-        self.session.undo_latest()
+        self.session.undo_actions.undo_latest()
 
     def do_redo(self) -> None:
-        self.session.redo_latest()
+        self.session.undo_actions.redo_latest()
 
     def do_save(self) -> None:
         if self.random.random() < 0.5:

@@ -48,7 +48,7 @@ def main(case: Path) -> None:
             application.processEvents()
             time.sleep(0.0005)
 
-    session.add_boxes()
+    session.run_actions.add_boxes()
     until(lambda: state.ahead == "The network is ready.")
     for number, label in enumerate(np.unique(truth[truth > 0])[:ORGANS]):
         if number:

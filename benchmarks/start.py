@@ -45,7 +45,7 @@ def main() -> None:
     QTest.qWait(round(1000 * wait))
     before = longest_gap_ms(beats)
     del beats[:-1]
-    QTimer.singleShot(0, widget.session.add_boxes)
+    QTimer.singleShot(0, widget.session.run_actions.add_boxes)
     QTest.qWait(2000)
     print(f"the dock opened in {opened:.2f} s, {since:.1f} s after the start of the process")
     print(f"longest gap in the {wait:g} s after that: {before:.0f} ms")

@@ -36,7 +36,7 @@ class BoxActs:
     def do_draw(self) -> None:
         """With the rectangle tool and the mouse."""
         stage = self.stage
-        stage.told(stage.session.add_boxes)
+        stage.told(stage.session.run_actions.add_boxes)
         desk = stage.desk()
         if desk is None or desk.boxes is None or stage.viewer.dims.ndisplay == 3:
             return
@@ -157,25 +157,33 @@ class BoxActs:
 
     def do_continue(self) -> None:
         if not self.stage.state.busy:
-            self.stage.session.go_on()
+            self.stage.session.run_actions.go_on()
 
     def do_undo(self) -> None:
-        self.stage.random.choice([self.stage.session.undo, self.stage.session.undo_latest])()
+        self.stage.random.choice(
+            [self.stage.session.undo_actions.undo, self.stage.session.undo_actions.undo_latest]
+        )()
 
     def do_redo(self) -> None:
-        self.stage.random.choice([self.stage.session.redo, self.stage.session.redo_latest])()
+        self.stage.random.choice(
+            [self.stage.session.undo_actions.redo, self.stage.session.undo_actions.redo_latest]
+        )()
 
     def do_there_and_back(self) -> None:
         """Undo and redo lead back to exactly what was there."""
-        self.check_way_back(self.stage.session.undo, self.stage.session.redo, -1)
+        self.check_way_back(
+            self.stage.session.undo_actions.undo, self.stage.session.undo_actions.redo, -1
+        )
 
     def do_box_taken_back(self) -> None:
         """A box, its answer, and undo."""
-        self.check_way_back(self.do_add_box, self.stage.session.undo, 1)
+        self.check_way_back(self.do_add_box, self.stage.session.undo_actions.undo, 1)
 
     def do_run_taken_back(self) -> None:
         """A run and undo."""
-        self.check_way_back(lambda: self.stage.press("segment_all"), self.stage.session.undo, 1)
+        self.check_way_back(
+            lambda: self.stage.press("segment_all"), self.stage.session.undo_actions.undo, 1
+        )
 
     def check_way_back(
         self, there: Callable[[], None], back: Callable[[], None], edits: int

@@ -214,9 +214,9 @@ class LayerActs:
             other = napari.Viewer(show=True)
             SCENES["ct"](other, 7)
         _, widget = other.window.add_plugin_dock_widget("napari-medsam-lite", "Segment")
-        widget.session.add_boxes()
+        widget.session.run_actions.add_boxes()
         if self.stage.random.random() < 0.5:
-            widget.session.segment_volume()
+            widget.session.run_actions.segment_volume()
         self.stage.pump(0.1)
         other.close()
 

@@ -126,10 +126,10 @@ class Clicker:
         self._stage.viewer.dims.set_current_step(0, self._stage.random.randrange(12))
 
     def undo(self) -> None:
-        self._stage.session.undo()
+        self._stage.session.undo_actions.undo()
 
     def redo(self) -> None:
-        self._stage.session.redo()
+        self._stage.session.undo_actions.redo()
 
     def run(self) -> None:
         self._stage.press("segment_volume")

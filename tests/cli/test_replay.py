@@ -56,7 +56,7 @@ def worked(qapp, tmp_path_factory):
         settle()
         session.segments.rename(1, "ball")
         session.segments.limit(1, 0, 3, 4)
-        session.segment_volume()
+        session.run_actions.segment_volume()
         settle()
         session.segments.begin()
         boxes.add_rectangles(rectangle(Box2D(40, 60, 80, 100), Plane(0, 3)))

@@ -83,7 +83,7 @@ def test_after_a_run_the_slices_around_are_read_ahead(open_window, phantom):
     window.press("add_boxes")
     status = window.part("status")
     window.qtbot.waitUntil(lambda: "The network is ready" in status.text(), timeout=120_000)
-    window.widget.session.add_box(phantom.boxes[0])
+    window.widget.session.run_actions.add_box(phantom.boxes[0])
     window.press("segment_slice")
     window.finish()
     window.qtbot.waitUntil(lambda: "of 64 slices are ready" in status.text(), timeout=120_000)

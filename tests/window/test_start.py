@@ -29,7 +29,7 @@ while "pandas" not in sys.modules or widget.session.runner.idling:
     QTest.qWait(50)
 before = heavy()
 assert "pandas" not in start, "or nothing is shown here"
-widget.session.add_boxes()
+widget.session.run_actions.add_boxes()
 QTest.qWait(100)
 assert len(viewer.layers) == 3
 print(sorted(heavy() - before))

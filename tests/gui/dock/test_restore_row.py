@@ -16,13 +16,13 @@ def pressed():
 
 @pytest.fixture
 def row(qtbot, pressed):
-    session = SimpleNamespace(
-        state=SessionState(),
+    actions = SimpleNamespace(
         restore=lambda: pressed.append("restore"),
         discard=lambda: pressed.append("discard"),
     )
-    row = RestoreRow(session)
-    row.state = session.state
+    state = SessionState()
+    row = RestoreRow(state, actions)
+    row.state = state
     qtbot.addWidget(row)
     return row
 
@@ -68,7 +68,7 @@ def test_it_takes_no_more_width_than_there_is(row):
 
 def test_a_state_does_not_keep_it(qtbot):
     state = SessionState()
-    row = RestoreRow(SimpleNamespace(state=state, restore=None, discard=None))
+    row = RestoreRow(state, SimpleNamespace(restore=None, discard=None))
     kept = weakref.ref(row)
     del row
     gc.collect()

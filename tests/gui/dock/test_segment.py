@@ -373,7 +373,7 @@ def test_the_wheel_changes_nothing_without_focus(widget, image, viewer, qtbot, n
 
 def test_a_closed_dock_is_freed(qtbot, viewer, image, engine):
     widget = MedSAMLiteWidget(viewer, engine)
-    widget.session.add_boxes()
+    widget.session.run_actions.add_boxes()
     widget.session.close()
     left = [weakref.ref(part) for part in (widget, widget.session, widget.state)]
     del widget

@@ -60,7 +60,7 @@ class Window:
             shapes.add_rectangles(rectangle(box, Plane(0, index), shapes.ndim))
 
     def segment(self):
-        self.session.segment_all()
+        self.session.run_actions.segment_all()
         self.qtbot.waitUntil(lambda: not self.state.busy)
 
     def paint(self, place, number=2):
@@ -94,7 +94,7 @@ class Window:
         self.session.autosave._filer._last.result()
 
     def restore(self):
-        self.session.restore()
+        self.session.undo_actions.restore()
         self.qtbot.waitUntil(lambda: self.session.autosave._reading is None)
         self.settle()
 
@@ -170,11 +170,11 @@ def test_what_is_restored_is_kept_again_and_undone_at_once(open_window, own_stat
     second = open_window()
     second.restore()
     np.testing.assert_array_equal(kept(own_state).labels(), labels)
-    second.session.undo()
+    second.session.undo_actions.undo()
     assert not second.labels.any()
     assert len(second.boxes.data) == 0
     assert second.state.segmentation.segments == ()
-    second.session.redo()
+    second.session.undo_actions.redo()
     np.testing.assert_array_equal(second.labels, labels)
     second.kill()
     third = open_window()
@@ -208,7 +208,7 @@ def test_boxes_and_names_alone_are_work_too(open_window):
 
 def test_a_segment_that_is_only_begun_is_no_work(open_window, own_state):
     window = open_window()
-    window.session.add_boxes()
+    window.session.run_actions.add_boxes()
     window.settle()
     assert journals(own_state) == []
 
@@ -227,7 +227,7 @@ def test_work_that_is_found_to_be_there_is_not_restored_over_it(open_window):
     window.settle()
     window.kill()
     again = open_window()
-    again.session.restore()
+    again.session.undo_actions.restore()
     (kept,) = again.session.autosave._kept.values()
     kept._on_compared(kept.left[0], True)
     again.qtbot.waitUntil(lambda: again.session.autosave._reading is None)
@@ -240,11 +240,11 @@ def test_discarded_work_is_offered_no_more(open_window, own_state):
     first.draw(LIVER)
     first.close()
     second = open_window()
-    second.session.discard()
+    second.session.undo_actions.discard()
     second.settle()
     assert second.state.unsaved == ""
     assert journals(own_state) == []
-    second.session.discard()
+    second.session.undo_actions.discard()
     assert "no unsaved work" in second.state.message
 
 
@@ -262,7 +262,7 @@ def test_restoring_over_other_work_is_told_and_undone(open_window):
     here = second.labels
     second.restore()
     np.testing.assert_array_equal(second.labels, restored)
-    second.session.undo()
+    second.session.undo_actions.undo()
     np.testing.assert_array_equal(second.labels, here)
     assert second.state.segmentation.get(1) is not None
 
@@ -330,7 +330,7 @@ def test_a_run_is_kept_while_it_paints(open_window, own_state, segmenter):
     window = open_window()
     window.draw(LIVER)
     segmenter.gate = type(segmenter.gate)(3)
-    window.session.segment_volume()
+    window.session.run_actions.segment_volume()
     window.qtbot.waitUntil(lambda: window.labels_layer.data.any(axis=(1, 2)).sum() == 3)
     window.settle()
     found = kept(own_state)
@@ -376,7 +376,7 @@ def test_labels_that_are_replaced_are_kept_as_they_are_then(open_window, own_sta
 def test_flat_images_and_films(open_window, shape):
     data = np.random.default_rng(1).integers(0, 1000, shape, np.int16)
     first = open_window(data)
-    first.session.add_boxes()
+    first.session.run_actions.add_boxes()
     place = tuple(size - 3 for size in shape)
     first.paint(place, 1)
     labels = first.labels

@@ -45,7 +45,7 @@ def worked(session, image, draw, finish):
     draw(Box2D(2, 3, 7, 6), index=3)
     session.segments.rename(1, "liver")
     session.segments.limit(1, 0, 2, 6)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     draw(Box2D(1, 10, 3, 15), axis=1, index=9)
     desk = session.desks.chosen()
@@ -99,7 +99,7 @@ def test_what_was_saved_is_back(worked, reopened):
 def test_work_goes_on_where_it_was_left(reopened, finish, qtbot, tmp_path):
     reopened.segments.lock(1, False)
     reopened.segments.choose(1)
-    reopened.segment_volume()
+    reopened.run_actions.segment_volume()
     qtbot.waitUntil(lambda: not reopened.state.busy)
     reopened.saving.save(tmp_path / "out.nii.gz")
     qtbot.waitUntil(lambda: not reopened.state.busy)
@@ -139,7 +139,7 @@ def test_labels_that_were_painted_elsewhere_since_are_told(saved, tmp_path):
 
 def test_restoring_is_one_step_that_can_be_taken_back(session, image, draw, finish):
     draw(Box2D(2, 3, 7, 6), index=3)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     desk = session.desks.chosen()
     kept = case_of(desk, session.state.settings(0, ""), desk.masks.not_computed(()), "f")
@@ -151,9 +151,9 @@ def test_restoring_is_one_step_that_can_be_taken_back(session, image, draw, fini
 
     np.testing.assert_array_equal(desk.labels.data, labels)
     assert len(desk.boxes.data) == 1 and desk.segmentation == kept.segmentation
-    session.undo()
+    session.undo_actions.undo()
     assert not desk.labels.data.any() and len(desk.boxes.data) == 0
-    session.redo()
+    session.undo_actions.redo()
     np.testing.assert_array_equal(desk.labels.data, labels)
 
 

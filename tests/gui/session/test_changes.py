@@ -122,7 +122,12 @@ def test_the_case_is_due_only_when_it_is_another(session, desk, changes, draw, q
 
 def test_the_version_is_another_after_every_change(session, desk, changes, draw, qtbot):
     seen = []
-    for act in (lambda: draw(BOX), lambda: paint(desk, qtbot, 2), session.undo, lambda: None):
+    for act in (
+        lambda: draw(BOX),
+        lambda: paint(desk, qtbot, 2),
+        session.undo_actions.undo,
+        lambda: None,
+    ):
         act()
         changes.note()
         seen.append(changes.version)
@@ -136,7 +141,7 @@ def test_once_saved_it_begins_with_the_next_change(session, desk, changes, draw,
     changes.forget()
     changes.note()
     assert not changes.begun
-    session.undo()
+    session.undo_actions.undo()
     changes.note()
     changes.copy()
     assert places(changes.take(Settings())) == [(2,)]
@@ -147,7 +152,7 @@ def test_runs_across_other_axes_are_noted_by_their_slices(session, desk, viewer,
     viewer.dims.order = (1, 0, 2)
     viewer.dims.set_current_step(1, 10)
     draw(Box2D(2, 3, 5, 14), axis=1, index=10)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
     assert desk.masks.take_fresh() == {(z,) for z in range(2, 6)}
     np.testing.assert_array_equal(np.flatnonzero(desk.labels.data.any(axis=(1, 2))), range(2, 6))

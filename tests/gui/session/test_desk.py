@@ -51,7 +51,7 @@ def test_boxes_belong_to_the_current_segment(session, image, draw):
 def test_key_boxes_of_one_segment_are_one_run(session, image, viewer, draw, finish):
     draw(BOX, index=1)
     draw(OTHER, index=6, together=True)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     assert set(np.unique(labels_of(viewer).data)) == {0, 1}
     assert mask_of(viewer, 1, 1)[2:8, 3:7].all()
@@ -64,7 +64,7 @@ def test_a_name_brings_colour_and_code_and_is_seen_in_napari(session, image, vie
     segment = session.state.segmentation.current_segment
     known = BUILT_IN["TotalSegmentator"].named("kidney right")
     assert (segment.name, segment.color, segment.code) == (known.name, known.color, known.code)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     layer = labels_of(viewer)
     assert list(layer.features["name"]) == ["", "kidney_right"]
@@ -79,11 +79,11 @@ def test_a_name_brings_colour_and_code_and_is_seen_in_napari(session, image, vie
 def test_names_are_found_again_by_another_dock(session, image, viewer, draw, finish, open_session):
     draw(BOX)
     session.segments.rename(1, "spleen")
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     session.close()
     again = open_session()
-    again.add_boxes()
+    again.run_actions.add_boxes()
     assert [s.title for s in again.state.segmentation.segments] == ["spleen"]
     assert (
         again.state.segmentation.segments[0].color == session.state.segmentation.segments[0].color
@@ -96,7 +96,7 @@ def test_boxes_are_moved_to_another_segment(session, image, viewer, draw):
     shapes.selected_data = {0}
     session.segments.move_selected_boxes(2)
     assert list(shapes.features["label"]) == [2, 2]
-    session.undo()
+    session.undo_actions.undo()
     assert list(shapes.features["label"]) == [1, 2]
 
 
@@ -104,17 +104,17 @@ def test_deleting_a_segment_takes_boxes_and_voxels_and_comes_back(
     session, image, viewer, draw, finish
 ):
     shapes = draw(BOX, OTHER)
-    session.segment_all()
+    session.run_actions.segment_all()
     finish()
     before = labels_of(viewer).data.copy()
     session.segments.delete(1)
     assert set(np.unique(labels_of(viewer).data)) == {0, 2}
     assert list(shapes.features["label"]) == [2]
     assert [s.number for s in session.state.segmentation.segments] == [2]
-    session.undo()
+    session.undo_actions.undo()
     np.testing.assert_array_equal(labels_of(viewer).data, before)
     assert list(shapes.features["label"]) == [1, 2]
-    session.redo()
+    session.undo_actions.redo()
     assert set(np.unique(labels_of(viewer).data)) == {0, 2}
     assert list(shapes.features["label"]) == [2]
 
@@ -127,7 +127,7 @@ def test_two_images_keep_their_own_segments(session, image, viewer, draw):
     assert session.state.segmentation.segments == ()
     draw(BOX, index=1)
     assert session.state.segmentation.current_segment.name == ""
-    session.undo()
+    session.undo_actions.undo()
     assert session.state.segmentation.segments == ()
     session.state.image = image
     assert [s.name for s in session.state.segmentation.segments] == ["liver"]
@@ -144,7 +144,7 @@ def test_each_segment_has_its_own_range(session, image, viewer, draw, finish):
     assert (session.state.z_from, session.state.z_to) == (0, 7)
     session.segments.choose(1)
     assert (session.state.z_from, session.state.z_to) == (3, 5)
-    session.segment_all()
+    session.run_actions.segment_all()
     finish()
     data = labels_of(viewer).data
     assert np.flatnonzero((data == 1).any(axis=(1, 2))).tolist() == [3, 4, 5]
@@ -170,7 +170,7 @@ def test_a_range_is_set_from_where_one_stands_and_survives_rolled_axes(
 def test_one_way_only(session, image, viewer, draw, finish, direction, slices):
     draw(BOX)
     session.state.direction = direction
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     assert np.flatnonzero(labels_of(viewer).data.any(axis=(1, 2))).tolist() == slices
 
@@ -181,7 +181,7 @@ def test_steps_of_a_range_are_one_undo(session, image, draw):
     for first in (1, 2, 3):
         session.state.z_from = first
     assert session.state.undoable == before + 1
-    session.undo()
+    session.undo_actions.undo()
     assert session.state.z_from == 0
 
 
@@ -208,15 +208,15 @@ def test_a_gesture_is_one_undo_with_its_mask(session, viewer, draw, live):
     shapes.data = [rectangle(OTHER, Plane(0, 4))]
     live()
     assert session.state.undoable == 2
-    session.undo()
+    session.undo_actions.undo()
     assert mask_of(viewer, 1).sum() == 24
     assert mask_of(viewer, 1)[2:8, 3:7].all()
     np.testing.assert_array_equal(shapes.data[0], rectangle(BOX, Plane(0, 4)))
-    session.undo()
+    session.undo_actions.undo()
     assert not labels_of(viewer).data.any()
     assert session.state.segmentation.segments == ()
-    session.redo()
-    session.redo()
+    session.undo_actions.redo()
+    session.undo_actions.redo()
     assert mask_of(viewer, 1)[10:16, 3:9].all()
     assert (session.state.undoable, session.state.redoable) == (2, 0)
 
@@ -243,14 +243,14 @@ def test_two_boxes_of_a_segment_on_a_slice_are_two_parts(session, viewer, draw, 
 def test_the_last_box_takes_what_was_propagated_from_it(session, viewer, draw, live, finish):
     shapes = draw(BOX)
     live()
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     assert labels_of(viewer).data.any(axis=(1, 2)).all()
     shapes.selected_data = {0}
     shapes.remove_selected()
     live()
     assert not labels_of(viewer).data.any()
-    session.undo()
+    session.undo_actions.undo()
     assert labels_of(viewer).data.any(axis=(1, 2)).all()
 
 
@@ -260,7 +260,7 @@ def test_what_is_drawn_during_a_run_is_answered_after_it(
     draw(BOX)
     live()
     segmenter.gate = threading.Semaphore(0)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     session.segments.begin()
     draw(OTHER, together=True)
     segmenter.gate.release(100)
@@ -292,7 +292,7 @@ def test_what_was_painted_stays_unless_asked_otherwise(session, viewer, draw, li
     layer = labels_of(viewer)
     paint(layer, (4, [3, 4], [4, 4]), 9)
     paint(layer, (4, 12, 4), 0)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
     draw(BOX, together=True)
     live()
@@ -313,12 +313,12 @@ def test_the_key_takes_back_what_was_done_last_and_the_button_what_the_dock_did(
     live()
     layer = labels_of(viewer)
     paint(layer, (4, 19, 29), 1)
-    session.undo_latest()
+    session.undo_actions.undo_latest()
     assert layer.data[4, 19, 29] == 0
     assert mask_of(viewer, 1).sum() == 24, "the brush came last"
-    session.redo_latest()
+    session.undo_actions.redo_latest()
     assert layer.data[4, 19, 29] == 1
-    session.undo()
+    session.undo_actions.undo()
     assert layer.data[4, 19, 29] == 1
     assert mask_of(viewer, 1).sum() == 1
 
@@ -330,10 +330,10 @@ def test_a_run_after_a_stroke_is_taken_back_first(session, viewer, draw, live):
     paint(layer, (4, 19, 29), 1)
     draw(OTHER, together=True)
     live()
-    session.undo_latest()
+    session.undo_actions.undo_latest()
     assert layer.data[4, 19, 29] == 1
     assert mask_of(viewer, 1).sum() == 25
-    session.undo_latest()
+    session.undo_actions.undo_latest()
     assert layer.data[4, 19, 29] == 0
 
 
@@ -353,7 +353,7 @@ def test_a_locked_segment_is_changed_by_nothing(session, viewer, draw, live, fin
     paint(layer, (4, 0, 29), 1)
     assert layer.data[4, 0, 29] == 0, "nor does it grow"
     session.segments.choose(1)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     assert "locked" in session.state.message
     session.told(lambda: session.segments.delete(1))
     assert "locked" in session.state.message
@@ -364,10 +364,10 @@ def test_a_locked_segment_is_changed_by_nothing(session, viewer, draw, live, fin
 
 def test_continue_goes_on_without_asking_again(session, image, viewer, draw, finish, segmenter):
     draw(BOX)
-    session.segment_volume()
-    session.cancel()
+    session.run_actions.segment_volume()
+    session.runs.cancel()
     assert session.state.resumable
-    session.go_on()
+    session.run_actions.go_on()
     finish()
     assert labels_of(viewer).data.any(axis=(1, 2)).all()
     assert not session.state.resumable
@@ -375,7 +375,7 @@ def test_continue_goes_on_without_asking_again(session, image, viewer, draw, fin
 
 def test_without_a_stopped_run_nothing_goes_on(session, image, draw):
     draw(BOX)
-    session.go_on()
+    session.run_actions.go_on()
     assert "No run was cancelled" in session.state.message
 
 
@@ -385,11 +385,11 @@ def test_a_segment_that_was_painted_stays_when_its_beginning_is_taken_back(
     draw(BOX)
     live()
     paint(labels_of(viewer), (5, 1, 1), 1)
-    session.undo()
+    session.undo_actions.undo()
     assert [each.number for each in session.state.segmentation.segments] == [1]
     assert session.state.sizes[1][0] == 1
     assert session.state.segmentation.segments[0].worst_score is None
-    session.redo()
+    session.undo_actions.redo()
     assert session.state.sizes[1][0] == 2
 
 
@@ -402,12 +402,12 @@ def test_a_segment_whose_boxes_came_with_a_layer_stays_when_its_beginning_is_tak
     assert session.state.segmentation.segments == ()
     session.segments.begin("liver")
     viewer.add_layer(shapes)
-    session.undo()
-    session.undo()
+    session.undo_actions.undo()
+    session.undo_actions.undo()
     assert [each.number for each in session.state.segmentation.segments] == [1]
     assert set(shapes.features["label"]) == {1}
-    session.redo()
-    session.redo()
+    session.undo_actions.redo()
+    session.undo_actions.redo()
     assert [each.name for each in session.state.segmentation.segments] == ["liver"]
 
 
@@ -416,7 +416,7 @@ def test_a_segment_without_a_voxel_goes_when_its_beginning_is_taken_back(
 ):
     draw(BOX)
     live()
-    session.undo()
+    session.undo_actions.undo()
     assert session.state.segmentation.segments == ()
 
 
@@ -435,7 +435,7 @@ def test_slices_and_millilitres(session, viewer, draw, live):
 
 
 def test_a_problem_is_gone_with_its_cause(session, image, draw):
-    session.segment_slice()
+    session.run_actions.segment_slice()
     assert session.state.is_problem
     draw(BOX)
     assert not session.state.is_problem
@@ -452,17 +452,17 @@ def test_of_a_film_the_volume_shown_is_segmented(session, viewer, finish):
     film = viewer.add_image(np.random.default_rng(0).integers(0, 99, (3, 8, 20, 30), np.int16))
     session.state.image = film
     viewer.dims.set_current_step(0, 1)
-    session.add_box(Box3D(2, 2, 3, 6, 7, 6, key=4))
-    session.segment_volume()
+    session.run_actions.add_box(Box3D(2, 2, 3, 6, 7, 6, key=4))
+    session.run_actions.segment_volume()
     finish()
     data = labels_of(viewer).data
     assert data.shape == film.data.shape
     assert [bool(volume.any()) for volume in data] == [False, True, False]
     assert np.flatnonzero(data[1].any(axis=(1, 2))).tolist() == [2, 3, 4, 5, 6]
     viewer.dims.set_current_step(0, 2)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     assert "no box" in session.state.message
-    session.undo()
+    session.undo_actions.undo()
     assert not data.any()
 
 

@@ -25,7 +25,7 @@ def test_what_is_painted_or_locked_during_a_run_stays(
 ):
     draw(BOX, OTHER)
     segmenter.gate = threading.Semaphore(2)
-    session.segment_all()
+    session.run_actions.segment_all()
     layer = labels_of(viewer)
     qtbot.waitUntil(lambda: np.count_nonzero(layer.data.any(axis=(1, 2))) == 2)
     stroke(layer, (7, 3, 4), 2, qtbot)
@@ -40,7 +40,7 @@ def test_what_is_painted_or_locked_during_a_run_stays(
 def test_no_segment_is_deleted_in_the_middle_of_a_run(session, image, draw, segmenter, finish):
     draw(BOX)
     segmenter.gate = threading.Semaphore(0)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     session.told(lambda: session.segments.delete(1))
     assert "in progress" in session.state.message
     segmenter.gate.release(100)
@@ -53,16 +53,16 @@ def test_what_concerns_a_locked_segment_is_not_taken_back(
     session, image, viewer, draw, finish, latest
 ):
     draw(BOX)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     session.segments.lock(1, True)
     before, undoable = labels_of(viewer).data.copy(), session.state.undoable
-    (session.undo_latest if latest else session.undo)()
+    (session.undo_actions.undo_latest if latest else session.undo_actions.undo)()
     assert "locked" in session.state.message
     assert session.state.undoable == undoable
     np.testing.assert_array_equal(labels_of(viewer).data, before)
     session.segments.lock(1, False)
-    session.undo()
+    session.undo_actions.undo()
     assert not labels_of(viewer).data.any()
 
 
@@ -70,18 +70,18 @@ def test_a_stroke_on_what_was_locked_since_is_not_taken_back(
     session, image, viewer, draw, finish, qtbot
 ):
     draw(BOX)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     layer = labels_of(viewer)
     stroke(layer, (4, 19, 29), 1, qtbot)
     session.segments.lock(1, True)
-    session.undo_latest()
+    session.undo_actions.undo_latest()
     assert layer.data[4, 19, 29] == 1
 
 
 def test_other_labels_in_the_layer_are_seen(session, image, viewer, draw, finish):
     draw(BOX)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     layer = labels_of(viewer)
     other = np.zeros_like(layer.data)
@@ -97,7 +97,7 @@ def test_a_number_changed_in_the_table_of_features_moves_the_box(session, image,
     shapes = draw(BOX, OTHER)
     shapes.features = {"label": [2, 2]}
     np.testing.assert_allclose(shapes.edge_color[0], shapes.edge_color[1])
-    session.undo()
+    session.undo_actions.undo()
     assert list(shapes.features["label"]) == [1, 2]
 
 
@@ -106,7 +106,7 @@ def test_a_dock_that_opens_again_knows_what_the_one_before_knew(
 ):
     draw(BOX, OTHER)
     session.segments.limit(1, 0, 3, 5)
-    session.segment_all()
+    session.run_actions.segment_all()
     finish()
     session.segments.lock(1, True)
     labels_of(viewer).paint((4, 1, 1), 2)
@@ -137,9 +137,9 @@ def test_pasted_boxes_are_boxes_at_once(session, image, viewer, draw):
     shapes._copy_data()
     shapes._paste_data()
     assert session.state.undoable == 2
-    session.undo()
+    session.undo_actions.undo()
     assert len(shapes.data) == 1
-    session.redo()
+    session.undo_actions.redo()
     assert list(shapes.features["label"]) == [1, 1]
 
 
@@ -147,11 +147,11 @@ def test_what_was_taken_back_last_is_done_again_first(session, image, viewer, dr
     shapes = draw(BOX)
     layer = session.layers.labels_made(image)
     stroke(layer, (4, 19, 29), 1, qtbot)
-    session.undo()
-    session.undo_latest()
+    session.undo_actions.undo()
+    session.undo_actions.undo_latest()
     assert layer.data[4, 19, 29] == 0
-    session.redo_latest()
+    session.undo_actions.redo_latest()
     assert layer.data[4, 19, 29] == 1
     assert not shapes.data
-    session.redo_latest()
+    session.undo_actions.redo_latest()
     assert len(shapes.data) == 1

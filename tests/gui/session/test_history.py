@@ -23,7 +23,7 @@ BOX = Box2D(2, 3, 12, 16)
 def run(session, image, viewer, draw, finish):
     """Segment slice 4 and wait for the end; returns the run."""
 
-    def run(segment=session.segment_slice):
+    def run(segment=session.run_actions.segment_slice):
         viewer.dims.set_current_step(0, 4)
         if session.layers.boxes(image) is None:
             draw(BOX)
@@ -165,7 +165,7 @@ def test_a_run_that_is_cut_off_by_closing_is_kept(session, image, viewer, draw, 
     draw(BOX)
     viewer.dims.set_current_step(0, 4)
     segmenter.gate = threading.Semaphore(0)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     session.close()
     segmenter.gate.release(100)
     assert kept(1)[0].ending == "cancelled"
@@ -198,10 +198,10 @@ def test_an_image_is_known_by_its_voxels_alone(run, session, viewer, image):
 
 def test_a_run_is_done_again(run, session, viewer, finish, segmenter):
     session.state.overlap = "keep"
-    entry = run(session.segment_volume)
+    entry = run(session.run_actions.segment_volume)
     labels = viewer.layers["CT labels"]
     before = labels.data.copy()
-    session.undo()
+    session.undo_actions.undo()
     viewer.layers["CT boxes"].selected_data = {0}
     viewer.layers["CT boxes"].remove_selected()
     session.state.overlap, session.state.preset = "logit", "eager"

@@ -31,12 +31,12 @@ def test_a_slice_of_a_lazy_image_is_segmented_without_reading_all(
     viewer.add_image(levels, name="CT", multiscale=multiscale, contrast_limits=(-160, 240))
     session.state.window = "abdomen"
     viewer.dims.set_current_step(0, 7)
-    session.add_boxes()
+    session.run_actions.add_boxes()
     session.layers.boxes_made(session.state.image).add_rectangles(
         rectangle(Box2D(5, 6, 12, 14), Plane(0, 7))
     )
     reads.clear()
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
     assert not session.state.is_problem, session.state.message
     (prepared,) = segmenter.prepared

@@ -93,7 +93,7 @@ def test_an_answer_goes_to_the_image_that_it_was_asked_for(
     draw(BOX)
     live()
     segmenter.gate = threading.Semaphore(0)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     other = viewer.add_image(np.zeros((8, 20, 30), np.int16), name="MR", scale=image.scale)
     session.state.image = other
     draw(OTHER)
@@ -112,7 +112,7 @@ def test_a_box_that_waits_is_forgotten_with_its_image(
     draw(BOX)
     live()
     segmenter.gate = threading.Semaphore(0)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     other = viewer.add_image(np.zeros((8, 20, 30), np.int16), name="MR", scale=image.scale)
     session.state.image = other
     draw(OTHER)
@@ -151,7 +151,7 @@ def test_boxes_across_another_axis_are_boxes_too(session, viewer, draw, live, fi
     shapes = draw(BOX)
     draw(Box2D(2, 3, 6, 8), axis=1, index=9, together=True)
     live()
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     shapes.selected_data = {0}
     shapes.remove_selected()
@@ -172,14 +172,14 @@ def test_what_comes_late_is_undone_and_redone_with_its_own_gesture(
     live()
     named = session.state.segmentation
     assert named.segments[0].records
-    session.undo()
+    session.undo_actions.undo()
     unnamed = session.state.segmentation
     assert unnamed.segments[0].records
-    session.undo()
+    session.undo_actions.undo()
     assert not labels_of(viewer).any()
-    session.redo()
+    session.undo_actions.redo()
     assert session.state.segmentation == unnamed
-    session.redo()
+    session.undo_actions.redo()
     assert session.state.segmentation == named
 
 
@@ -199,27 +199,27 @@ def test_a_live_mask_goes_to_the_volume_of_its_box(session, viewer, film, live, 
     live()
     data = labels_of(viewer, "film labels")
     assert [int(volume.sum()) for volume in data] == [0, 24, 24]
-    session.undo()
-    session.undo()
+    session.undo_actions.undo()
+    session.undo_actions.undo()
     assert [int(volume.sum()) for volume in data] == [0, 24, 0]
 
 
 def test_a_run_is_taken_back_from_its_own_volume(session, viewer, film, segmenter, finish, qtbot):
     session.state.live = False
-    session.add_box(Box3D(2, 2, 3, 6, 7, 6, key=4))
+    session.run_actions.add_box(Box3D(2, 2, 3, 6, 7, 6, key=4))
     segmenter.gate = threading.Semaphore(2)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     data = labels_of(viewer, "film labels")
     qtbot.waitUntil(lambda: data[1].any())
     viewer.dims.set_current_step(0, 2)
     session.segments.rename(1, "heart")
-    session.cancel()
+    session.runs.cancel()
     segmenter.gate.release(100)
-    session.go_on()
+    session.run_actions.go_on()
     finish()
     assert [bool(volume.any()) for volume in data] == [False, True, False]
     while session.state.undoable:
-        session.undo()
+        session.undo_actions.undo()
     assert not data.any()
 
 
@@ -231,5 +231,5 @@ def test_a_segment_is_deleted_from_all_volumes(session, viewer, film, live):
     before = labels_of(viewer, "film labels").copy()
     session.segments.delete(1)
     assert not labels_of(viewer, "film labels").any()
-    session.undo()
+    session.undo_actions.undo()
     np.testing.assert_array_equal(labels_of(viewer, "film labels"), before)

@@ -26,7 +26,7 @@ def measure(session, monkeypatch, qtbot):
 
     def press(measure):
         monkeypatch.setattr(runs, "MeasureTask", partial(MeasureTask, measure=measure))
-        session.measure_presets()
+        session.run_actions.measure_presets()
         return session.state
 
     return press
@@ -34,7 +34,7 @@ def measure(session, monkeypatch, qtbot):
 
 def test_the_outcome_is_told(measure, session, segmenter, image, draw, finish):
     draw(Box2D(2, 3, 7, 6))
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
 
     def few(device):
@@ -69,9 +69,9 @@ def test_cancel(measure, session, qtbot):
             yield "measuring eager"
 
     state = measure(endless)
-    session.measure_presets()
+    session.run_actions.measure_presets()
     assert "A run is in progress" in state.message
-    session.cancel()
+    session.runs.cancel()
     assert not state.busy
     assert "remembered" in state.message
 
@@ -121,10 +121,10 @@ def test_measured_while_the_real_network_reads_ahead(
     session.state.device = "cpu"
     voxels = np.random.default_rng(0).integers(-1000, 1000, (2, 180, 200), np.int16)
     viewer.add_image(voxels, name="CT")
-    session.add_boxes()
+    session.run_actions.add_boxes()
     viewer.layers["CT boxes"].add_rectangles(rectangle(Box2D(4, 5, 12, 16), Plane(0, 1)))
     viewer.dims.set_current_step(0, 1)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     qtbot.waitUntil(lambda: session.state.ahead.startswith("Reading ahead: "), timeout=60_000)
 
     def encoded(preset):
@@ -139,10 +139,10 @@ def test_measured_while_the_real_network_reads_ahead(
 
     monkeypatch.setattr(runs, "MeasureTask", partial(MeasureTask, measure=measure))
     before = encoded("eager")
-    session.measure_presets()
+    session.run_actions.measure_presets()
     qtbot.waitUntil(lambda: not session.state.busy, timeout=60_000)
     assert f"Auto is {fastest}" in session.state.message
-    session.segment_slice()
+    session.run_actions.segment_slice()
     qtbot.waitUntil(lambda: not session.state.busy, timeout=60_000)
     qtbot.waitUntil(lambda: len(encoded(fastest)) == 2, timeout=60_000)
     assert f"In use: {fastest} on" in session.state.in_use

@@ -152,23 +152,27 @@ class Monkey:
         self.viewer.dims.set_current_step(0, self.random.randrange(8))
 
     def do_segment_slice(self):
-        self.session.segment_slice()
+        self.session.run_actions.segment_slice()
 
     def do_segment_all(self):
-        self.session.segment_all()
+        self.session.run_actions.segment_all()
 
     def do_cancel(self):
-        self.session.cancel()
+        self.session.runs.cancel()
 
     def do_continue(self):
         if not self.session.state.busy:
-            self.session.go_on()
+            self.session.run_actions.go_on()
 
     def do_undo(self):
-        self.random.choice([self.session.undo, self.session.undo_latest])()
+        self.random.choice(
+            [self.session.undo_actions.undo, self.session.undo_actions.undo_latest]
+        )()
 
     def do_redo(self):
-        self.random.choice([self.session.redo, self.session.redo_latest])()
+        self.random.choice(
+            [self.session.undo_actions.redo, self.session.undo_actions.redo_latest]
+        )()
 
     def do_there_and_back(self):
         """Undo and redo lead back to exactly what was there."""
@@ -176,10 +180,10 @@ class Monkey:
         desk, state = self.desk, self.session.state
         boxes = None if desk.boxes is None else Boxes.of(desk.boxes)
         before, segments, count = self.voxels(), desk.segmentation.segments, state.undoable
-        self.session.undo()
+        self.session.undo_actions.undo()
         if state.undoable == count:
             return
-        self.session.redo()
+        self.session.undo_actions.redo()
         np.testing.assert_array_equal(self.voxels(), before)
         assert desk.segmentation.segments == segments
         assert boxes is None or Boxes.of(desk.boxes) == boxes

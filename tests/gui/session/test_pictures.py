@@ -37,7 +37,7 @@ def test_the_slice_shown_is_drawn_with_boxes_and_names(session, image, viewer, d
 def test_a_montage_has_the_masks(session, image, viewer, draw, finish, save):
     draw(BOX)
     viewer.dims.set_current_step(0, 4)
-    session.segment_volume()
+    session.run_actions.segment_volume()
     finish()
     montage, keys = save("montage"), save("key slices")
     assert montage.shape[1] > 2 * keys.shape[1]

@@ -65,7 +65,7 @@ def test_a_box_that_moves_is_answered_roughly_and_as_it_is_let_go_rightly(
     assert [index for index, _ in segmenter.live] == [4]
     assert corners(session) == (6, 7, 13, 14)
     assert session.state.undoable == count + 1
-    session.undo()
+    session.undo_actions.undo()
     np.testing.assert_array_equal(mask(session), before)
     assert session.state.sizes[1][1] == told, "what is rough is not counted"
 

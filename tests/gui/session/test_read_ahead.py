@@ -27,7 +27,7 @@ def after_a_run(session, viewer, image, draw, finish, segmenter):
     """A session that has segmented slice 4 and may read ahead."""
     viewer.dims.set_point(0, image.data_to_world((4, 0, 0))[0])
     viewer.layers.selection.active = draw(BOX)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
     return session
 
@@ -70,7 +70,7 @@ def test_a_run_goes_first(after_a_run, segmenter, finish, qtbot):
     after_a_run.state.read_ahead = True
     before = len(after_a_run.state.history)
     segmenter.ahead.release()
-    after_a_run.segment_slice()
+    after_a_run.run_actions.segment_slice()
     segmenter.ahead.release()
     finish()
     assert len(after_a_run.state.history) == before + 1
@@ -80,7 +80,7 @@ def test_a_run_goes_first(after_a_run, segmenter, finish, qtbot):
 def test_it_starts_with_the_first_boxes(session, viewer, image, segmenter, finish, qtbot):
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
     segmenter.ahead = threading.Semaphore(0)
-    session.add_boxes()
+    session.run_actions.add_boxes()
     qtbot.waitUntil(lambda: segmenter.encoded == [6])
     qtbot.waitUntil(lambda: session.state.ahead == "The network is ready.")
     assert not session.state.busy
@@ -92,11 +92,11 @@ def test_loading_ahead_is_told_and_a_run_waits_for_it(
     session, viewer, image, segmenter, draw, finish, qtbot
 ):
     segmenter.loading = threading.Semaphore(0)
-    session.add_boxes()
+    session.run_actions.add_boxes()
     qtbot.waitUntil(lambda: session.state.ahead == "Compiling, once...")
     draw(BOX)
     viewer.dims.set_point(0, image.data_to_world((4, 0, 0))[0])
-    session.segment_slice()
+    session.run_actions.segment_slice()
     segmenter.loading.release(100)
     finish()
     assert session.state.history[0].ending == "finished"
@@ -108,18 +108,18 @@ def test_what_fails_ahead_is_told_by_the_run_alone(session, segmenter, image, dr
         raise BackendUnavailableError("This preset cannot be built here.")
 
     segmenter.load = refuse
-    session.add_boxes()
+    session.run_actions.add_boxes()
     qtbot.waitUntil(lambda: session.state.ahead == "" and not reads_ahead(session))
     assert not session.state.is_problem
     draw(BOX)
-    session.segment_all()
+    session.run_actions.segment_all()
     finish()
     assert session.state.message == "This preset cannot be built here."
 
 
 def test_switched_off_nothing_is_loaded(session, image, segmenter, qtbot):
     session.state.read_ahead = False
-    session.add_boxes()
+    session.run_actions.add_boxes()
     qtbot.wait(50)
     assert segmenter.encoded == []
     assert not reads_ahead(session)
@@ -165,10 +165,10 @@ def test_back_at_the_image_it_goes_on(after_a_run, viewer, image, segmenter, qtb
 
 def test_a_run_interrupts_the_encoding_ahead(session, image, segmenter, draw, finish, qtbot):
     segmenter.ahead = threading.Semaphore(0)
-    session.add_boxes()
+    session.run_actions.add_boxes()
     draw(BOX)
     qtbot.waitUntil(lambda: session.state.ahead == "The network is ready.")
-    session.segment_all()
+    session.run_actions.segment_all()
     assert segmenter.interrupted == 1
     segmenter.ahead.release(100)
     finish()
@@ -180,7 +180,7 @@ def mouse(viewer, session, image, segmenter, qtbot):
     """Draws a box on slice 6 with napari's own tool, from (2, 3) to the places it is moved to."""
     session.state.live, session.state.detail = True, "close"
     viewer.dims.set_point(0, image.data_to_world((6, 0, 0))[0])
-    session.add_boxes()
+    session.run_actions.add_boxes()
     qtbot.waitUntil(lambda: session.state.ahead != "")
     event = SimpleNamespace(
         button=1,

@@ -24,7 +24,7 @@ def segmented(session, segmenter, image, draw, finish):
     """A liver and a segment without a name, on slice 3."""
     draw(Box2D(2, 3, 7, 6), Box2D(10, 12, 15, 20), index=3)
     session.segments.rename(1, "liver")
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
 
     return session
@@ -151,7 +151,7 @@ def test_cancelled_nothing_is_written(segmented, held, qtbot, tmp_path):
     (tmp_path / "l.nii.gz").write_bytes(b"old")
     segmented.saving.save(tmp_path / "l.nii.gz")
     assert reached.wait(20)
-    segmented.cancel()
+    segmented.runs.cancel()
     assert segmented.state.message == "Cancelled: nothing was saved."
     gate.set()
     qtbot.waitUntil(lambda: not segmented.runner.settling)

@@ -86,14 +86,14 @@ def voxels(session):
 
 def draw(session):
     session.viewer.dims.set_current_step(0, 4)
-    session.add_boxes()
+    session.run_actions.add_boxes()
     boxes = session.layers.boxes(session.state.image)
     boxes.add_rectangles(np.array([[4, 3, 4], [4, 3, 11], [4, 9, 11], [4, 9, 4]], float))
 
 
 def draw_and_run(session, finish):
     draw(session)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     finish()
 
 
@@ -122,7 +122,7 @@ def test_nothing_of_one_case_is_left_when_the_next_opens(
     assert [s.name for s in session.state.segmentation.segments] == ["liver"]
     assert session.state.undoable == 0
     assert session.runs.snapshot() is not former
-    session.undo()
+    session.undo_actions.undo()
     assert session.layers.labels(session.state.image) is None
     assert np.array_equal(read_labels(cases[0].labels), labels)
     assert not cases[1].has_labels
@@ -281,7 +281,7 @@ def test_after_first_answers_nothing_is_encoded(
     finish_of(session)
     session.worklist.go_to(1)
     finish_of(session)
-    session.segment_all()
+    session.run_actions.segment_all()
     finish_of(session)
     labels = session.layers.labels(session.state.image).data
     assert labels.any()
@@ -292,7 +292,7 @@ def test_after_first_answers_nothing_is_encoded(
 def test_no_run_is_interrupted(worklist, session, segmenter, qtbot, finish):
     segmenter.gate = threading.Semaphore(0)
     draw(session)
-    session.segment_slice()
+    session.run_actions.segment_slice()
     with pytest.raises(MedSAMLiteError):
         worklist.step(1)
     segmenter.gate.release(1000)

@@ -73,7 +73,7 @@ def segments_part(session: SessionController) -> QGroupBox:
         "Add boxes",
         "Picks the rectangle tool: drag a box around the organ, on any slice and from any side. "
         "Boxes of one segment on several slices are its key boxes.",
-        session.add_boxes,
+        session.run_actions.add_boxes,
     )
     part = group(
         "Segments",
@@ -160,7 +160,7 @@ def network_part(session: SessionController) -> QWidget:
         "Times the presets on this computer and checks their masks, in about a minute; auto is "
         "then the fastest that agrees with the published arithmetic. Presets that take minutes "
         "to build, or that this processor only emulates, are left out.",
-        session.measure_presets,
+        session.run_actions.measure_presets,
     )
     ahead = side_by_side(choices.read_ahead_choice(state), choices.on_disk_choice(state))
     part = plain(
@@ -207,20 +207,20 @@ def _run_buttons(session: SessionController) -> QWidget:
         "segment_slice",
         "Slice",
         "Segments every box on the slice shown.",
-        once(session.segment_slice),
+        once(session.run_actions.segment_slice),
     )
     volume = controls.button(
         "segment_volume",
         "Segment volume",
         "Follows the boxes of the current segment through its slices. If boxes are selected, those "
         "alone.",
-        once(session.segment_volume),
+        once(session.run_actions.segment_volume),
     )
     every = controls.button(
         "segment_all",
         "All",
         "Does so for every segment that has boxes and is not locked.",
-        once(session.segment_all),
+        once(session.run_actions.segment_all),
     )
     row = side_by_side(one_slice, volume, every)
 
@@ -235,10 +235,10 @@ def _run_buttons(session: SessionController) -> QWidget:
 def _stop_buttons(session: SessionController) -> QWidget:
     state = session.state
     cancel = controls.button(
-        "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.cancel
+        "cancel", "Cancel", "Stops the run and keeps the slices that are done.", session.runs.cancel
     )
     go_on = controls.button(
-        "continue", "Continue", "Goes on where the run was cancelled.", session.go_on
+        "continue", "Continue", "Goes on where the run was cancelled.", session.run_actions.go_on
     )
     row = side_by_side(cancel, go_on)
 
@@ -252,9 +252,14 @@ def _stop_buttons(session: SessionController) -> QWidget:
 def _undo_buttons(session: SessionController) -> QWidget:
     state = session.state
     undo = controls.button(
-        "undo", "Undo", "Takes the last change back; what you painted stays.", session.undo
+        "undo",
+        "Undo",
+        "Takes the last change back; what you painted stays.",
+        session.undo_actions.undo,
     )
-    redo = controls.button("redo", "Redo", "Does again what was taken back last.", session.redo)
+    redo = controls.button(
+        "redo", "Redo", "Does again what was taken back last.", session.undo_actions.redo
+    )
     row = side_by_side(undo, redo)
 
     def enable() -> None:

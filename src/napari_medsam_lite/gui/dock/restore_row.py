@@ -7,7 +7,8 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_medsam_lite.gui.dock.arrange import side_by_side
 from napari_medsam_lite.gui.dock.controls import button
-from napari_medsam_lite.gui.session.controller import SessionController
+from napari_medsam_lite.gui.session.state import SessionState
+from napari_medsam_lite.gui.session.undo_actions import UndoActions
 
 
 class RestoreRow(QWidget):  # type: ignore[misc]
@@ -15,22 +16,27 @@ class RestoreRow(QWidget):  # type: ignore[misc]
 
     Parameters
     ----------
-    session : SessionController
-        Offers, restores and discards.
+    state : SessionState
+        Tells what was left.
+    actions : UndoActions
+        Restores and discards.
     """
 
-    def __init__(self, session: SessionController) -> None:
+    def __init__(self, state: SessionState, actions: UndoActions) -> None:
         super().__init__()
-        self._state = state = session.state
+        self._state = state
         self._elsewhere, self._told = _sentence("elsewhere"), _sentence("restore_told")
         restore = button(
             "restore",
             "Restore",
             "Puts segments, boxes and masks back as they were; one undo takes them away again.",
-            session.restore,
+            actions.restore,
         )
         discard = button(
-            "discard", "Discard", "Removes this unsaved work for good.", session.discard
+            "discard",
+            "Discard",
+            "Removes this unsaved work for good.",
+            actions.discard,
         )
         self._buttons = side_by_side(restore, discard)
         column = QVBoxLayout(self)

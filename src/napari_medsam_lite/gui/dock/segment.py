@@ -139,7 +139,7 @@ class MedSAMLiteWidget(QWidget):  # type: ignore[misc]
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(scrolling(inside), 1)
-        outside.addWidget(RestoreRow(session))
+        outside.addWidget(RestoreRow(state, session.undo_actions))
         outside.addWidget(controls.status_line(state).native)
         show_on_buttons(self, self._shortcuts)
 

@@ -85,6 +85,6 @@ def suggest_box(session: SessionController) -> None:
     held = {} if image is None else held_by(image)
     boxes, names = held.get("boxes", []), held.get("names", [])
     if boxes:
-        session.add_boxes()
+        session.run_actions.add_boxes()
         session.segments.rename(session.state.segmentation.current, str((*names, "organ")[0]))
-        session.add_box(boxes[0])
+        session.run_actions.add_box(boxes[0])

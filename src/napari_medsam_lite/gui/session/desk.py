@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from napari.layers import Image, Labels, Layer, Shapes
 
-from napari_medsam_lite.core.labelset import color_of
 from napari_medsam_lite.core.segmentation import Segment, Segmentation
 from napari_medsam_lite.engine.steps import LabelArray
 from napari_medsam_lite.engine.undo import UndoStack
@@ -84,7 +83,7 @@ class Desk:
         self.detach(layer)
         if isinstance(layer, Shapes):
             self.drawing = DeskBoxes(layer, self.take_boxes, self._follow_move)
-            _, self.segmentation = self._take_segments(self.drawing)
+            self.segmentation = self.drawing.number(self.segmentation, self.highest)
             self.drawing.begin()
         elif isinstance(layer, Labels):
             self.masks = DeskLabels(
@@ -285,7 +284,8 @@ class Desk:
         """Number and colour the boxes as they are, and tell what a person did to them."""
         if self.drawing is None:
             return
-        before, after = self._take_segments(self.drawing)
+        before = self.segmentation
+        after = self.drawing.number(before, self.highest)
         known, now = self.drawing.look()
         if now == known and self._moving is None:
             if after != before:
@@ -296,18 +296,3 @@ class Desk:
         self._edits.push(edit)
         self.show(after)
         self._drawn(self, edit, False)
-
-    def _take_segments(self, drawing: DeskBoxes) -> tuple[Segmentation, Segmentation]:
-        """The segments before, and with one for each number that boxes have, which are dressed."""
-        before = self.segmentation
-        begun = before if before.current else before.begin(self.highest)
-        numbers, names = drawing.number(begun.current), drawing.names
-        # What is named in the file of the boxes is begun with that name.
-        found = begun if begun.current in numbers and begun.current not in names else before
-        self.segmentation = found
-        for number in sorted(set(numbers) - {0}):
-            if found.get(number) is None:
-                new = Segment(name=names.get(number, ""), number=number, color=color_of(number))
-                found = replace(found.put(new), current=found.current or number)
-        drawing.dress(found)
-        return before, found

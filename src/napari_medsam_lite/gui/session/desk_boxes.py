@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from napari.layers import Shapes
 
-from napari_medsam_lite.core.segmentation import Segmentation
+from napari_medsam_lite.core.labelset import color_of
+from napari_medsam_lite.core.segmentation import Segment, Segmentation
 from napari_medsam_lite.gui.session.box_watch import BoxWatch
 from napari_medsam_lite.gui.viewer.box_layer import (
     NUMBERS,
@@ -50,15 +52,25 @@ class DeskBoxes:
         """As they are."""
         return Boxes.of(self.layer)
 
-    @property
-    def names(self) -> dict[int, str]:
-        """Number -> the name that the file of the boxes had for it."""
-        return names_of_boxes(self.layer)
+    def number(self, segmentation: Segmentation, highest: int) -> Segmentation:
+        """Number and dress the boxes; returns the segments with one for each number.
 
-    def number(self, new: int) -> list[int]:
-        """The segment of each box; those that have none yet get `new`."""
+        Boxes that have no number yet are the current segment's. `highest` is the highest label that
+        any voxel bears: a segment that is begun for them gets a higher number.
+        """
+        names = names_of_boxes(self.layer)
+        begun = segmentation if segmentation.current else segmentation.begin(highest)
         with self._watch.unheard():
-            return number_boxes(self.layer, new)
+            numbers = number_boxes(self.layer, begun.current)
+        # What is named in the file of the boxes is begun with that name.
+        is_needed = begun.current in numbers and begun.current not in names
+        found = begun if is_needed else segmentation
+        for number in sorted(set(numbers) - {0}):
+            if found.get(number) is None:
+                new = Segment(name=names.get(number, ""), number=number, color=color_of(number))
+                found = replace(found.put(new), current=found.current or number)
+        self.dress(found)
+        return found
 
     def dress(self, segmentation: Segmentation) -> None:
         """Give each box the colour of its segment."""
