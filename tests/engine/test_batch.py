@@ -1,18 +1,17 @@
 import logging
 import multiprocessing
 import os
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 
 import pytest
 
+from napari_medsam_lite.core.cores import usable_cores
 from napari_medsam_lite.core.errors import (
     MedSAMLiteError,
     PromptError,
 )
-from napari_medsam_lite.engine.batch import run_in_processes, run_overlapped, usable_cores
+from napari_medsam_lite.engine.batch import run_in_processes, run_overlapped
 
 
 @pytest.fixture
@@ -73,18 +72,6 @@ def test_processes_share_the_cores(work):
     assert str(outcomes[3].error) == "3 is odd."
     assert outcomes[2].result[1] == str(max(1, usable_cores() // 2))
     assert outcomes[2].result[2] != os.getpid()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no cores can be forbidden here")
-def test_only_the_cores_that_are_allowed_are_shared():
-    allowed = os.sched_getaffinity(0)
-    assert usable_cores() == len(allowed)
-    script = (
-        "import os; os.sched_setaffinity(0, {%d}); "
-        "from napari_medsam_lite.engine.batch import usable_cores; print(usable_cores())"
-    )
-    told = subprocess.check_output([sys.executable, "-c", script % min(allowed)], text=True)
-    assert told.strip() == "1"
 
 
 def test_a_process_that_dies_costs_its_case_alone(work):

@@ -6,7 +6,6 @@ its seconds can be compared with each other, not with those of another machine.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from napari_medsam_lite import __version__
 from napari_medsam_lite.benchmark.markdown import number, table
 from napari_medsam_lite.benchmark.saving import save_files
 from napari_medsam_lite.benchmark.speed import BatchTime
+from napari_medsam_lite.core.cores import usable_cores
 
 REPORTED_BATCH = {
     "none": 81.18,
@@ -67,7 +67,7 @@ def describe_machine() -> dict[str, str]:
     """What the figures depend on."""
     return {
         "processor": platform.processor() or platform.machine(),
-        "cores": str(os.cpu_count()),
+        "cores": str(usable_cores()),
         "system": platform.platform(),
         "python": platform.python_version(),
         "napari-medsam-lite": __version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 from importlib import metadata
@@ -15,6 +14,7 @@ from napari_medsam_lite.acceleration.emulated import emulated
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.cli.options import Commands, add_checkpoint_option, add_command, print_json
 from napari_medsam_lite.cli.screen import can_open_window
+from napari_medsam_lite.core.cores import usable_cores
 from napari_medsam_lite.core.errors import MedSAMLiteError
 from napari_medsam_lite.model.weights import LICENCE, OFFICIAL_SHA256, find_checkpoint
 
@@ -115,7 +115,7 @@ def _devices() -> dict[str, str]:
     from napari_medsam_lite.acceleration.torch.device import available_devices, device_label
 
     found = {name: device_label(torch.device(name)) for name in available_devices()}
-    return {**found, "threads": str(torch.get_num_threads()), "cores": str(os.cpu_count())}
+    return {**found, "threads": str(torch.get_num_threads()), "cores": str(usable_cores())}
 
 
 def _checkpoint() -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from napari_medsam_lite.core.cores import usable_cores
 from napari_medsam_lite.core.errors import DeviceMemoryError, MedSAMLiteError
 
 Item = TypeVar("Item")
@@ -98,12 +99,6 @@ def run_in_processes(
     for case in dropped:
         for _, result, error in _by_processes(work, [again(case)], 1, threads):
             yield outcome_of(case, result, error)
-
-
-def usable_cores() -> int:
-    """The processor's cores that this process may use: on a shared machine not always all."""
-    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _by_processes(

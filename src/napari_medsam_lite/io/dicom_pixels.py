@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID
 
+from napari_medsam_lite.core.cores import usable_cores
 from napari_medsam_lite.core.errors import UnsupportedImageError
 from napari_medsam_lite.io.dicom_attributes import open_inflated, parsing
 from napari_medsam_lite.io.dicom_codestream import codestream_shape
@@ -148,7 +148,7 @@ def _fill(
 
     done = 0
     # Most decoders let other threads run; what is not compressed is read while others are copied.
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)) as pool:
         futures = [pool.submit(work, part) for part in _parts(slices)]
         try:
             for future in as_completed(futures):

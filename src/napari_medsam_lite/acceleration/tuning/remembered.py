@@ -17,10 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from napari_medsam_lite.acceleration.presets import PRESETS
 from napari_medsam_lite.acceleration.tuning.measurement import Measurement
+from napari_medsam_lite.core.cores import usable_cores
 from napari_medsam_lite.core.errors import FileFormatError
 from napari_medsam_lite.core.files import cache_folder, make_folder, replacing
 from napari_medsam_lite.core.settings import AUTO
@@ -83,7 +82,7 @@ def _machine() -> tuple[str, ...]:
             versions.append(metadata.version(name))
         except metadata.PackageNotFoundError:
             versions.append("none")
-    return (_processor(), str(psutil.cpu_count() or 0), *versions)
+    return (_processor(), str(usable_cores()), *versions)
 
 
 def _processor() -> str:
