@@ -1,6 +1,5 @@
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from napari_medsam_lite.core.settings import Settings
 from napari_medsam_lite.core.volume import Volume
 from napari_medsam_lite.gui.session import case_ahead
 from napari_medsam_lite.gui.session.engine import SessionEngine
+from napari_medsam_lite.gui.session.errand import Errand
 from napari_medsam_lite.gui.session.state import SessionState
 from napari_medsam_lite.gui.session.worklist_tasks import OpenTask
 from napari_medsam_lite.io.claims import Claim
@@ -310,18 +310,17 @@ def test_the_next_case_is_read_and_asked_ahead(worklist, session, segmenter, qtb
     assert np.array_equal(voxels(session), prepared.volume.data)
 
 
-def until(there):
-    """Wait while the main thread hears nothing of what is done."""
-    end = time.monotonic() + 30
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    time.sleep(0.3)
+def do_unheard(session):
+    """Let the worker do all that it has, while the main thread hears nothing of it."""
+    done = threading.Event()
+    session.runner.errand(Errand(done.set, lambda _: None, lambda _: None))
+    assert done.wait(30)
 
 
 def test_a_dock_that_closes_as_a_case_opens_leaves_no_claim(worklist, session, cases, go):
     worklist.step(1)
-    until(lambda: cases[1].holder() is not None)
+    do_unheard(session)
+    assert cases[1].holder() is not None
     session.close()
     assert [case.holder() for case in cases] == [None] * 3
     session.open()
@@ -332,12 +331,11 @@ def test_a_dock_that_closes_as_a_case_opens_leaves_no_claim(worklist, session, c
 
 def test_a_dock_that_closes_as_a_case_is_saved_opens_no_other(worklist, session, cases, go):
     worklist.mark("done")
-    until(cases[0].case_file.exists)
+    do_unheard(session)
     session.close()
     assert cases[0].status().standing == "done"
     assert worklist.state.current == 0
     assert not session.state.busy
-    time.sleep(0.3)
     assert [case.holder() for case in cases] == [None] * 3
     session.open()
     go()
