@@ -355,7 +355,7 @@ def test_a_real_folder_opens_in_napari(shared_dicom):
     np.testing.assert_allclose(layer.scale, (2, 0.9765625, 0.9765625))
     # z, y, x of the first voxel, as its file has it (LPS).
     np.testing.assert_allclose(layer.translate, (-804.5, -437.51171875, -249.51171875))
-    assert viewer.dims.axis_labels == ("z", "y", "x")
+    assert layer.axis_labels == ("z", "y", "x")
 
 
 def test_boxes_of_one_name_are_one_segments_key_boxes():
