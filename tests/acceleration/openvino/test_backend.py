@@ -56,7 +56,11 @@ def test_it_decodes_boxes_of_one_slice_together_and_answers_in_order(backend, fr
         assert iou[i] == pytest.approx(score[0], abs=0.02)
 
 
-def test_it_gives_up_an_encoding_on_request_and_works_on(backend, frames):
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_it_gives_up_an_encoding_on_request_and_works_on(checkpoint, frames, monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    backend = load_backend("openvino", "cpu", checkpoint)
+    backend.prepare(FRAME)
     backend.interrupt()  # with nothing in flight
     start = time.monotonic()
     before = backend.encode_images(frames)

@@ -83,7 +83,9 @@ class OpenVinoNetwork:
         """The outputs of a part; they are overwritten by its next run."""
         request = self._parts[part]
         try:
-            request.infer(list(inputs), share_inputs=True, share_outputs=True)
+            # Not `infer`: of a single thread that would be this one, and could not be cancelled.
+            request.start_async(list(inputs), share_inputs=True)
+            request.wait()
         except RuntimeError as error:  # napari's workers swallow it
             reason = str(error).strip().splitlines()[-1]
             if "cancel" in reason:  # "Infer Request was canceled": it has no type of its own
