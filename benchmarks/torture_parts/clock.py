@@ -105,6 +105,7 @@ def _work(set_clock: Clock, nets: Nets, heartbeat: Heartbeat, clicks: int) -> tu
     for number, hours in enumerate(JUMPS_H):
         clicker.draw()
         stage.settle()
+        stage.until(stage.part("segment_all").isEnabled)  # the dock shows a moment later that it is
         stage.press("segment_all")
         set_clock.hours = hours
         if not stage.settle():
