@@ -84,8 +84,10 @@ class OpenVinoNetwork:
         request = self._parts[part]
         try:
             # Not `infer`: of a single thread that would be this one, and could not be cancelled.
-            request.start_async(list(inputs), share_inputs=True)
-            request.wait()
+            try:
+                request.start_async(list(inputs), share_inputs=True)
+            finally:  # also after Ctrl-C: it must not read on in inputs that are gone
+                request.wait()
         except RuntimeError as error:  # napari's workers swallow it
             reason = str(error).strip().splitlines()[-1]
             if "cancel" in reason:  # "Infer Request was canceled": it has no type of its own
