@@ -356,6 +356,9 @@ def test_a_real_folder_opens_in_napari(shared_dicom):
     # z, y, x of the first voxel, as its file has it (LPS).
     np.testing.assert_allclose(layer.translate, (-804.5, -437.51171875, -249.51171875))
     assert layer.axis_labels == ("z", "y", "x")
+    other = type(viewer)()  # as any layer's are shown: by an older napari not at all
+    other.add_image(np.zeros((2, 2, 2)), axis_labels=("z", "y", "x"))
+    assert viewer.dims.axis_labels == other.dims.axis_labels
 
 
 def test_boxes_of_one_name_are_one_segments_key_boxes():

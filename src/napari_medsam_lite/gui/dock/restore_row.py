@@ -33,10 +33,7 @@ class RestoreRow(QWidget):  # type: ignore[misc]
             actions.restore,
         )
         discard = button(
-            "discard",
-            "Discard",
-            "Removes this unsaved work for good.",
-            actions.discard,
+            "discard", "Discard", "Removes this unsaved work for good.", actions.discard
         )
         self._buttons = side_by_side(restore, discard)
         column = QVBoxLayout(self)

@@ -21,10 +21,7 @@ from napari_medsam_lite.gui.session.history_actions import HistoryActions
 from napari_medsam_lite.gui.session.pictures import Pictures
 from napari_medsam_lite.gui.session.preferences import Preferences
 from napari_medsam_lite.gui.session.preload_task import PreloadTask
-from napari_medsam_lite.gui.session.request import (
-    chosen_image,
-    settings_now,
-)
+from napari_medsam_lite.gui.session.request import chosen_image, settings_now
 from napari_medsam_lite.gui.session.run_actions import RunActions
 from napari_medsam_lite.gui.session.runs import Runs
 from napari_medsam_lite.gui.session.saving import Saving
@@ -37,10 +34,7 @@ from napari_medsam_lite.gui.session.viewer_watch import ViewerWatch
 from napari_medsam_lite.gui.session.window_link import WindowLink
 from napari_medsam_lite.gui.session.worklist import Worklist
 from napari_medsam_lite.gui.thread.runner import JobRunner, shared_runner
-from napari_medsam_lite.gui.viewer.geometry import (
-    drop_file_geometry,
-    shown_axis,
-)
+from napari_medsam_lite.gui.viewer.geometry import drop_file_geometry, shown_axis
 from napari_medsam_lite.gui.viewer.undo_keys import UndoKeys
 
 PRELOAD_AFTER_MS = 300
